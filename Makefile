@@ -1,0 +1,36 @@
+# Everything that is installed lives in .venv: `make clean` removes it and no other place is touched.
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+# The first Python from 3.10 to 3.12: the packages in constraints.txt have no builds for others.
+PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: help setup demo test clean
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+setup: $(INSTALLED) ## Make .venv with all commands: drr-simulate, xray-register, scr-train, scr-evaluate, scr-demo
+
+$(INSTALLED): pyproject.toml Training/pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 was found: on Debian or Ubuntu, install python3 and python3-venv." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, install $(PYTHON)-venv." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable Training
+	@touch $@
+
+demo: setup ## Train a small model and register X-rays with it; the pictures and the report go to demo/
+	$(VENV)/bin/scr-demo --output demo
+
+test: setup ## Check style and types, then run all tests
+	@sh Testing/system_libraries.sh
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+clean: ## Remove .venv, the demo and all caches
+	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
