@@ -1,0 +1,137 @@
+"""Volumes in single files (NIfTI, NRRD, MetaImage), and the place of a SimpleITK image in RAS."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from .errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+
+_READERS = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
+
+# How far a voxel may lie from where its file puts it, mm: far below a CT's voxel, far above the rounding in headers.
+_PLACE_TOLERANCE_MM = 0.1
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def read_volume_file(path: Path) -> sitk.Image:
+    """A three-dimensional image with one value per voxel, as the file has it.
+
+    Args:
+        path: a file that ends in .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd.
+
+    Raises:
+        InputError: if the file is missing, of another kind or damaged, has several values per voxel or not three dimensions,
+            takes its voxels from outside its folder, or is a NIfTI file whose two transforms (qform, sform) disagree.
+    """
+    kind = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    if kind is None:
+        raise InputError(f"{path} is not one of {', '.join(_READERS)}; for DICOM give the folder that holds the slices.")
+    if kind not in (".nii", ".nii.gz"):
+        _refuse_foreign_voxels(path)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_READERS[kind])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        if reader.GetNumberOfComponents() != 1:
+            raise InputError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors); give a grey-value volume.")
+        image: sitk.Image = reader.Execute()
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read: {last_line(error)}") from error
+    if image.GetDimension() != 3:
+        raise InputError(f"{path} has {image.GetDimension()} dimensions {image.GetSize()}; give a volume of three.")
+    _refuse_ambiguous_nifti(path, image)
+    return image
+
+
+def ijk_to_ras(image: sitk.Image) -> FloatArray:
+    """4x4 from voxel (i, j, k, 1) to RAS mm, its axes exactly orthogonal."""
+    matrix = np.eye(4)  # to LPS
+    matrix[:3, :3] = _orthonormal(_direction(image)) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    return _LPS_TO_RAS @ matrix
+
+
+def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
+    """The image itself where its axes are at right angles, else (gantry tilt) resampled linearly onto such a grid, with a warning.
+
+    The new grid keeps the slice planes and covers the whole image; ``outside`` fills what the image does not cover.
+    """
+    direction, size, spacing = _direction(image), np.array(image.GetSize()), np.array(image.GetSpacing())
+    orthonormal = _orthonormal(direction)
+    if np.abs((direction - orthonormal) * spacing * (size - 1)).max() <= _PLACE_TOLERANCE_MM:
+        return image
+    steps = orthonormal.T @ (direction * spacing)  # of the old axes along the new ones, mm
+    new_spacing = np.diag(steps)
+    corners = np.array(list(product((0, 1), repeat=3))) * (size - 1) @ steps.T / new_spacing
+    first, last = np.floor(corners.min(axis=0) + 1e-6), np.ceil(corners.max(axis=0) - 1e-6)
+    shear = np.degrees(np.arccos(np.clip(direction[:, 2] @ orthonormal[:, 2], -1, 1)))
+    warnings.warn(
+        f"The CT's slices are sheared by {shear:.1f} degrees (gantry tilt); it was resampled to a rectangular grid.", stacklevel=3
+    )
+    return sitk.Resample(
+        image,
+        [int(n) for n in last - first + 1],
+        sitk.Transform(),
+        sitk.sitkLinear,
+        (np.array(image.GetOrigin()) + orthonormal @ (first * new_spacing)).tolist(),
+        new_spacing.tolist(),
+        orthonormal.ravel().tolist(),
+        outside,
+    )
+
+
+def last_line(error: Exception) -> str:
+    """The reason in an ITK message, which comes after lines about source files."""
+    return str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:").strip()
+
+
+def _direction(image: sitk.Image) -> FloatArray:
+    return np.reshape(image.GetDirection(), (3, 3))
+
+
+def _orthonormal(direction: FloatArray) -> FloatArray:
+    """Gram-Schmidt: keeps the first axis, the plane of the first two and the side of each, so also left-handed axes."""
+    orthonormal, triangular = np.linalg.qr(direction)
+    return np.asarray(orthonormal * np.sign(np.diag(triangular)), dtype=np.float64)
+
+
+def _refuse_foreign_voxels(path: Path) -> None:
+    """NRRD and MetaImage headers may name another file for their voxels: it must lie in the header's folder."""
+    with path.open("rb") as file:
+        header = file.read(65536).decode("latin-1")
+    for name in re.findall(r"^(?:ElementDataFile\s*=|data ?file:)[ \t]*([^\r\n]*)", header, re.MULTILINE | re.IGNORECASE):
+        folder = path.parent.resolve()
+        if name.upper().startswith("LIST"):
+            raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")
+        if not (folder / name).resolve().is_relative_to(folder):
+            raise InputError(f"{path} takes its voxels from {name}, outside its own folder; put both files into one folder.")
+
+
+def _refuse_ambiguous_nifti(path: Path, image: sitk.Image) -> None:
+    """ITK silently takes the qform where the sform is sheared or moved; then nobody can tell where the patient is."""
+    if not image.HasMetaDataKey("sform_code") or int(image.GetMetaData("sform_code")) == 0:
+        return
+    sform = np.array([[float(v) for v in image.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"])
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in image.GetSize()))])
+    if np.abs(corners @ (sform - ijk_to_ras(image)[:3]).T).max() > _PLACE_TOLERANCE_MM:
+        raise InputError(f"{path} places its voxels in two ways (qform and sform differ, or are sheared); save it with one transform.")
