@@ -50,9 +50,9 @@ class CTVolume:
 
         Before hashing, the axes are put into the order and sense nearest to RAS, because converters flip and swap them, and HU
         are rounded to int16. The RAS positions of the first voxel and of its neighbouring corners are rounded to 0.1 mm: NIfTI
-        stores its transforms in float32, which moves corners of a usual CT by up to 1e-4 mm, and a finer rounding would make two
-        files of one CT differ now and then. The shift by 0.03775 mm keeps decimals and binary fractions that headers hold off the
-        rounding edges.
+        stores its transforms in float32, which moves the corners of a usual CT by up to 1e-4 mm, and with a rounding as fine as that
+        two files of one CT would often differ. The shift by 0.03775 mm keeps the decimals and binary fractions that headers hold
+        off the rounding edges.
         """
         hu, matrix = _nearest_to_ras(self.hu, self.ijk_to_ras)
         corners = (matrix @ np.diag([*np.array(hu.shape[::-1]) - 1.0, 1.0]))[:3]
@@ -106,8 +106,7 @@ def hu_to_attenuation(hu: npt.ArrayLike) -> npt.NDArray[np.float32]:
     model of the spectrum, not to one energy.
     """
     above_air = np.asarray(hu, dtype=np.float32) - np.float32(AIR_HU)
-    attenuation: npt.NDArray[np.float32] = np.maximum(above_air, np.float32(0)) * np.float32(WATER_ATTENUATION_PER_MM / 1000)
-    return attenuation
+    return np.maximum(above_air, np.float32(0)) * np.float32(WATER_ATTENUATION_PER_MM / 1000)
 
 
 def _nearest_to_ras(hu: npt.NDArray[np.float32], matrix: FloatArray) -> tuple[npt.NDArray[np.float32], FloatArray]:
@@ -116,7 +115,7 @@ def _nearest_to_ras(hu: npt.NDArray[np.float32], matrix: FloatArray) -> tuple[np
     cosines = np.round(matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0), 3)
 
     def turned(order: tuple[int, ...]) -> FloatArray:
-        return np.asarray(cosines[:, order] * np.sign(cosines[range(3), order]))
+        return cosines[:, order] * np.sign(cosines[range(3), order])
 
     order = max(permutations(range(3)), key=lambda order: (np.trace(turned(order)).round(2), *turned(order).ravel()))
     change = np.zeros((4, 4))  # new (i, j, k, 1) to old

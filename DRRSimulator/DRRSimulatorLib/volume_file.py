@@ -54,7 +54,7 @@ def read_volume_file(path: Path) -> sitk.Image:
         reader.ReadImageInformation()
         if reader.GetNumberOfComponents() != 1:
             raise InputError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors); give a grey-value volume.")
-        image: sitk.Image = reader.Execute()
+        image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read: {last_line(error)}") from error
     if image.GetDimension() != 3:
@@ -112,7 +112,7 @@ def _direction(image: sitk.Image) -> FloatArray:
 def _orthonormal(direction: FloatArray) -> FloatArray:
     """Gram-Schmidt: keeps the first axis, the plane of the first two and the side of each, so also left-handed axes."""
     orthonormal, triangular = np.linalg.qr(direction)
-    return np.asarray(orthonormal * np.sign(np.diag(triangular)), dtype=np.float64)
+    return orthonormal * np.sign(np.diag(triangular))
 
 
 def _refuse_foreign_voxels(path: Path) -> None:

@@ -133,20 +133,27 @@ def test_compressed_slices_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_ct(tmp_path).hu, phantom())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(direction=directions())
-def test_a_ct_has_one_fingerprint_in_every_format_and_storage_order(
-    tmp_path_factory: pytest.TempPathFactory, direction: npt.NDArray[np.float64]
-) -> None:
-    folder = tmp_path_factory.mktemp("ct")
-    write_series(folder / "dicom", phantom(), direction)
+@pytest.mark.parametrize(
+    "direction",
+    [
+        OBLIQUE,
+        np.diag([1.0, -1.0, -1.0]),
+        np.eye(3)[[1, 2, 0]],
+        np.eye(3)[[2, 1, 0]] * [1, -1, 1],
+        Rotation.from_euler("z", 45, degrees=True).as_matrix(),
+        np.array([[-1, -2, 2], [2, 1, 2], [-2, 2, 1]]) / 3,
+    ],
+    ids=["oblique", "prone", "sagittal", "coronal", "two axes equally near", "all orders equally near"],
+)
+def test_a_ct_has_one_fingerprint_in_every_format_and_storage_order(tmp_path: Path, direction: npt.NDArray[np.float64]) -> None:
+    write_series(tmp_path / "dicom", phantom(), direction)
     image = as_image(phantom(), direction)
     converter_style = sitk.Flip(image, [False, True, False])
-    sitk.WriteImage(image, folder / "a.nii.gz")
-    sitk.WriteImage(converter_style, folder / "b.nii")
-    sitk.WriteImage(sitk.PermuteAxes(image, [2, 0, 1]), folder / "c.nrrd")
-    sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat64), folder / "d.mha")
-    fingerprints = {read_ct(path).fingerprint for path in folder.iterdir()}
+    sitk.WriteImage(image, tmp_path / "a.nii.gz")
+    sitk.WriteImage(converter_style, tmp_path / "b.nii")
+    sitk.WriteImage(sitk.PermuteAxes(image, [2, 0, 1]), tmp_path / "c.nrrd")
+    sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat64), tmp_path / "d.mha")
+    fingerprints = {read_ct(path).fingerprint for path in tmp_path.iterdir()}
     assert len(fingerprints) == 1
 
 
