@@ -22,12 +22,13 @@ _POSITION_TOLERANCE = 0.1
 
 _GEOMETRY = ["Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"]
 _SERIES = ["Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "SamplesPerPixel"]
-_VALUES = ["PixelPaddingValue", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
+_VALUES = ["PixelPaddingValue", "RescaleSlope", "RescaleIntercept"]
 
 
 @dataclass(frozen=True, eq=False)
 class _Slice:
     file: Path
+    series_uid: str
     description: str
     size: tuple[int, int]  # rows, columns
     spacing: FloatArray  # (2,) mm between columns, between rows: along i, along j
@@ -68,16 +69,16 @@ def _find_series(folder: Path) -> dict[str, list[_Slice]]:
     """CT slices by SeriesInstanceUID, of series with enough different positions to be a volume."""
     series = defaultdict(list)
     for file in sorted(folder.rglob("*")):
-        found = _read_slice(file) if file.is_file() else None
-        if found is not None:
-            series[found[0]].append(found[1])
+        item = _read_slice(file) if file.is_file() else None
+        if item is not None:
+            series[item.series_uid].append(item)
     return {
         uid: slices for uid, slices in series.items() if len({tuple(item.position.round(2).tolist()) for item in slices}) >= FEWEST_SLICES
     }
 
 
-def _read_slice(file: Path) -> tuple[str, _Slice] | None:
-    """Series UID and slice of a file; None if it is not DICOM or not a slice of a CT volume."""
+def _read_slice(file: Path) -> _Slice | None:
+    """The slice of a file; None if it is not DICOM or not a slice of a CT volume."""
     import pydicom
 
     try:
@@ -88,21 +89,22 @@ def _read_slice(file: Path) -> tuple[str, _Slice] | None:
             return None
         slope, intercept = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
         padding = header.get("PixelPaddingValue")
-        if padding is not None:  # some scanners write the 16 bits of a negative value as an unsigned one
-            padding = int(np.uint16(int(padding) & 0xFFFF).astype(np.int16 if header.get("PixelRepresentation") else np.uint16))
         item = _Slice(
             file,
+            str(header.SeriesInstanceUID),
             str(header.get("SeriesDescription") or ""),
             (int(header.Rows), int(header.Columns)),
             np.array(header.PixelSpacing, dtype=np.float64)[::-1],
             np.array(header.ImageOrientationPatient, dtype=np.float64).reshape(2, 3).T,
             np.array(header.ImagePositionPatient, dtype=np.float64).reshape(3),
-            None if padding is None else padding * slope + intercept,
+            None if padding is None else int(padding) * slope + intercept,
             abs(slope),
         )
-        if item.spacing.shape != (2,) or not (item.spacing > 0).all() or not np.isfinite([*item.axes.ravel(), *item.position]).all():
+        numbers = [*item.spacing, *item.axes.ravel(), *item.position]
+        orthonormal = np.allclose(item.axes.T @ item.axes, np.eye(2), atol=0.01)
+        if len(item.spacing) != 2 or min(item.spacing) <= 0 or not np.isfinite(numbers).all() or not orthonormal:
             raise ValueError("its pixel spacing, orientation or position makes no sense")
-        return str(header.SeriesInstanceUID), item
+        return item
     except pydicom.errors.InvalidDicomError:
         return None
     except Exception as error:  # damaged files make pydicom raise nearly anything

@@ -168,8 +168,9 @@ def test_a_fingerprint_changes_with_a_voxel_or_a_move_of_half_a_millimetre() -> 
     assert len({volume.fingerprint for volume in volumes}) == 4
 
 
-def test_a_tilted_gantry_is_resampled_and_keeps_points_in_place(tmp_path: Path) -> None:
-    tilt = np.radians(15)
+@pytest.mark.parametrize("tilt_deg", [15, -15])
+def test_a_tilted_gantry_is_resampled_and_keeps_points_in_place(tmp_path: Path, tilt_deg: float) -> None:
+    tilt = np.radians(tilt_deg)
     direction = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
     shape = (12, 40, 30)
     positions = ORIGIN + np.arange(shape[0])[:, None] * [0, 0, 3.0]  # the table moves along the patient, not along the normal
@@ -273,9 +274,10 @@ def test_a_truncated_slice_is_named(tmp_path: Path) -> None:
         read_ct(tmp_path)
 
 
-def test_a_nonsense_position_is_refused(tmp_path: Path) -> None:
-    write_series(tmp_path, phantom(), PixelSpacing=[0, 0.7])
-    with pytest.raises(InputError, match="makes no sense"):
+@pytest.mark.parametrize("tags", [{"PixelSpacing": [0, 0.7]}, {"ImageOrientationPatient": [0] * 6}, {"ImagePositionPatient": [1, 2]}])
+def test_a_nonsense_geometry_is_refused(tmp_path: Path, tags: dict[str, list[float]]) -> None:
+    write_series(tmp_path, phantom(), **tags)
+    with pytest.raises(InputError, match=r"\.dcm is damaged"):
         read_ct(tmp_path)
 
 
