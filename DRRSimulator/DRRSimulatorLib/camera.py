@@ -129,7 +129,8 @@ class Camera:
         """Which image points (..., 2) lie on the detector; False for NaN."""
         points = np.asarray(points_image, dtype=np.float64)
         upper = np.array([self.image_size[1], self.image_size[0]]) - 0.5
-        return ((points >= -0.5) & (points <= upper)).all(axis=-1)
+        inside: npt.NDArray[np.bool_] = np.all((points >= -0.5) & (points <= upper), axis=-1)
+        return inside
 
     def detector_to_ras(self, ras_to_camera: npt.ArrayLike) -> FloatArray:
         """4x4 from (column, row, slice, 1) of the image to RAS on the detector plane: the IJK-to-RAS of the X-ray as a volume.
@@ -137,9 +138,7 @@ class Camera:
         The slice axis points from source to detector and is one row spacing long.
         """
         (sx, sy), (cx, cy) = self.pixel_spacing, self.principal_point
-        image_to_camera = np.array(
-            [[sx, 0, 0, -cx * sx], [0, sy, 0, -cy * sy], [0, 0, sy, self.source_to_detector_distance], [0, 0, 0, 1]]
-        )
+        image_to_camera = np.array([[sx, 0, 0, -cx * sx], [0, sy, 0, -cy * sy], [0, 0, sy, self.source_to_detector_distance], [0, 0, 0, 1]])
         return invert_pose(ras_to_camera) @ image_to_camera
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,6 +184,24 @@ def transform_points(pose: npt.ArrayLike, points: npt.ArrayLike) -> FloatArray:
     """Points (N, 3) moved by a 4x4 transform."""
     pose = np.asarray(pose, dtype=np.float64)
     return np.asarray(points, dtype=np.float64) @ pose[:3, :3].T + pose[:3, 3]
+
+
+def move_pose(pose: npt.ArrayLike, pivot: npt.ArrayLike, motion: npt.ArrayLike) -> FloatArray:
+    """A 4x4 pose followed by a small motion in its target frame.
+
+    Args:
+        pose: 4x4 transform.
+        pivot: (3,) point in the target frame that the rotation leaves in place, mm.
+        motion: (6,) rotation vector (rad), then translation (mm).
+    """
+    from scipy.spatial.transform import Rotation
+
+    moved = np.array(pose, dtype=np.float64)
+    centre, change = np.asarray(pivot, dtype=np.float64), np.asarray(motion, dtype=np.float64)
+    rotation = Rotation.from_rotvec(change[:3]).as_matrix()
+    moved[:3, :3] = rotation @ moved[:3, :3]
+    moved[:3, 3] = rotation @ (moved[:3, 3] - centre) + centre + change[3:]
+    return moved
 
 
 def _rotation(axis: int, degrees: float) -> FloatArray:

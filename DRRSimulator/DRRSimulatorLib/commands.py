@@ -1,0 +1,22 @@
+"""What all commands share: bad input ends in one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .errors import InputError
+
+
+def run_command(command: Callable[..., Any]) -> None:
+    """Run a function as a typer command; exit code 0 for success, 1 for an unfinished or failed run, 2 for bad input."""
+    import typer
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)

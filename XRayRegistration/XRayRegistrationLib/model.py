@@ -1,0 +1,138 @@
+"""The model file: a network's weights as safetensors, with everything needed to use them as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.files import atomic_path
+
+if TYPE_CHECKING:
+    from .network import SceneCoordinateNetwork
+
+FORMAT = "xray-registration scene-coordinate model, version 1"
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a network was trained for.
+
+    Attributes:
+        ct_fingerprint: fingerprint of the CT (`CTVolume.fingerprint`).
+        labels: name of each bone, by its label, in the order of the network's outputs.
+        centre_ras: origin of the network's coordinates, RAS mm.
+        scale_mm: their unit, mm.
+        camera: the camera whose pixels the network expects; X-rays are resampled to its focal length in pixels.
+        channels: feature channels of the U-Net's levels.
+        output_stride: image pixels per output pixel.
+        training: record of the training: command, seed, steps, hours, hardware, versions.
+    """
+
+    ct_fingerprint: str
+    labels: dict[int, str]
+    centre_ras: tuple[float, float, float]
+    scale_mm: float
+    camera: Camera
+    channels: tuple[int, ...] = (48, 96, 192, 256, 256)
+    output_stride: int = 4
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The description as one JSON text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelDescription:
+        """The description of a JSON text made by `to_json`.
+
+        Raises:
+            InputError: if it lacks a value or holds an implausible one.
+        """
+        try:
+            values = json.loads(text)
+            x, y, z = (float(v) for v in values["centre_ras"])
+            description = cls(
+                ct_fingerprint=str(values["ct_fingerprint"]),
+                labels={int(label): str(name) for label, name in values["labels"].items()},
+                centre_ras=(x, y, z),
+                scale_mm=float(values["scale_mm"]),
+                camera=Camera.from_dict(values["camera"]),
+                channels=tuple(int(c) for c in values["channels"]),
+                output_stride=int(values["output_stride"]),
+                training=dict(values["training"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"The model's description is damaged ({error!r}); train the model again.") from error
+        plausible = 2 <= len(description.channels) <= 8 and all(1 <= c <= 2048 for c in description.channels)
+        if not (plausible and 1 <= description.output_stride <= 16 and 1 <= len(description.labels) <= 255 and description.scale_mm > 0):
+            raise InputError("The model's description holds implausible network sizes; train the model again.")
+        return description
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready to use, and what it was trained for."""
+
+    network: SceneCoordinateNetwork
+    description: ModelDescription
+
+    def check_ct(self, ct: CTVolume) -> None:
+        """Refuse a CT that the model was not trained on.
+
+        Raises:
+            InputError: if the CT's fingerprint is another.
+        """
+        if ct.fingerprint != self.description.ct_fingerprint:
+            raise InputError("This model was trained on another CT; give that CT, or train a model for this one with scr-train.")
+
+
+def build_network(description: ModelDescription) -> SceneCoordinateNetwork:
+    """An untrained network of the description's size."""
+    from .network import SceneCoordinateNetwork
+
+    return SceneCoordinateNetwork(len(description.labels), description.channels, description.output_stride)
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file with 16-bit floating-point weights, atomically."""
+    import torch
+    from safetensors.torch import save_file
+
+    weights = {
+        name: (tensor.half() if tensor.dtype == torch.float32 else tensor).contiguous().cpu()
+        for name, tensor in model.network.state_dict().items()
+    }
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary, metadata={"format": FORMAT, "description": model.description.to_json()})
+
+
+def load_model(path: Path, device: str = "cpu") -> Model:
+    """Read a model file.
+
+    Raises:
+        InputError: if the file is missing, not a model file, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise InputError(f"The model file {path} does not exist.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  safe_open is not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"The file {path} is not a scene-coordinate model made by scr-train.")
+    description = ModelDescription.from_json(metadata.get("description", ""))
+    network = build_network(description)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"The weights in {path} do not fit the network that it describes; train the model again.") from error
+    return Model(network.to(device).eval(), description)
