@@ -36,15 +36,15 @@ def train(
 ) -> None:
     """Train a scene-coordinate model for one CT.
 
-    Interrupt it (Ctrl+C) or kill it at any moment: the same command goes on where the last checkpoint stood. Losses are logged to
-    <output stem>-training/losses.csv and, for TensorBoard, beside it.
+    Interrupt it (Ctrl+C) or kill it at any moment: the same command goes on where the last checkpoint stood. The folder
+    <output stem>-training holds the checkpoint, losses.csv and losses.png, and events for TensorBoard.
     """
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
     from XRayRegistrationLib.model import save_model
 
     from .device import choose_device
-    from .logs import TrainingLog
+    from .logs import TrainingLog, plot_losses
     from .train import Trainer, TrainingSettings
 
     device = choose_device(device)
@@ -63,6 +63,7 @@ def train(
     if not finished:
         typer.echo(f"Stopped after {trainer.step} of {settings.steps} steps; the same command goes on from there.")
         raise typer.Exit(1)
+    plot_losses(folder)
     save_model(output, trainer.model(_record(device, seed)))
     typer.echo(f"Wrote {output} after {trainer.seconds / 60:.0f} minutes of training.")
 

@@ -76,3 +76,25 @@ class TrainingLog:
         kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
         with atomic_path(self.path) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file).writerows(kept)
+
+
+def plot_losses(folder: Path) -> None:
+    """Draw `losses.csv` of a training's folder as `losses.png`; a training too short for a row has no picture."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    with (folder / "losses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return
+    curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots(1, 3)
+    labels = {"coordinate_error_mm": "error of a point, mm", "coordinate_loss": "coordinate loss", "mask_loss": "mask loss"}
+    for axis, (name, label) in zip(axes, labels.items(), strict=True):
+        axis.plot(curves["step"], curves[name], linewidth=1)
+        axis.set(xlabel="step", ylabel=label)
+        axis.grid(alpha=0.3)
+    axes[0].set_yscale("log")
+    with atomic_path(folder / "losses.png") as temporary:
+        figure.savefig(temporary, dpi=120)
