@@ -1,0 +1,320 @@
+"""Pose of the CT relative to one or several X-ray cameras, from 2D-3D correspondences with uncertainty.
+
+A scene-coordinate network gives hundreds to thousands of correspondences per X-ray: an image point, the RAS point that it shows,
+and the standard deviation of that RAS point. Some are plainly wrong. The pose is found in two steps:
+
+1. LO-RANSAC (PoseLib) on the most certain correspondences gives a pose that outliers do not disturb.
+2. The correspondences that agree with it are fitted by least squares, each weighted by its own uncertainty, with a robust loss.
+
+A sigma says how far the true point may be from the predicted one, in any direction, so the residuals are reprojection distances in
+standard deviations: sigma's image, `focal length * sigma / depth`, at the depth that RANSAC found. It stays fixed during the fit: if
+it followed the depth, coming closer to the source would make every residual look smaller, and the bone would be placed too close.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from DRRSimulatorLib.camera import Camera, invert_pose, is_rigid, transform_points
+from DRRSimulatorLib.errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Standard deviation of an image point along each axis, pixels: covers what sigma does not (distortion, rounding) and keeps a few
+# over-confident points from deciding the pose.
+PIXEL_NOISE = 0.5
+
+# Correspondences agree with a pose up to this distance in standard deviations; with Gaussian errors 99 % of the true ones do.
+INLIER_DEVIATIONS = 3.0
+MINIMUM_POINTS = 12  # of each view; three points make a pose, the others must confirm it
+MINIMUM_INLIER_SHARE = 0.1  # of each view; shuffled points with a sigma of 5 mm agree to 0.03 by chance, to 0.09 in the worst of 30
+
+RANSAC_POINTS = 500  # of each view, at most
+RANSAC_MAXIMUM_SIGMA_MM = 5.0  # limits the threshold, lest anything agree with anything
+CAUCHY_DEVIATIONS = 2.0  # where the robust loss turns from quadratic to logarithmic; 95 % efficient for Gaussian errors
+
+
+class PoseNotFoundError(InputError):
+    """The correspondences do not determine a pose."""
+
+
+@dataclass(frozen=True)
+class Correspondences:
+    """What one X-ray says about the pose.
+
+    Attributes:
+        points_image: (N, 2) image points (column, row) in pixels of `camera`; integers are pixel centres.
+        points_ras: (N, 3) the RAS points that they show, mm.
+        sigma_mm: (N,) standard deviation of a RAS point along each axis, mm.
+        camera: the X-ray's camera.
+        rig_to_camera: (4, 4) to this camera from the rig, a frame fixed to all cameras; the identity for a single X-ray.
+
+    Raises:
+        InputError: if shapes disagree, a value is not finite, a sigma is not positive, or `rig_to_camera` is not rigid.
+    """
+
+    points_image: FloatArray
+    points_ras: FloatArray
+    sigma_mm: FloatArray
+    camera: Camera
+    rig_to_camera: FloatArray = field(default_factory=lambda: np.eye(4))
+
+    def __post_init__(self) -> None:
+        count = len(self.sigma_mm)
+        if (self.points_image.shape, self.points_ras.shape, self.sigma_mm.shape) != ((count, 2), (count, 3), (count,)):
+            raise InputError("Correspondences need equally many image points (N, 2), RAS points (N, 3) and sigmas (N,).")
+        if not all(np.isfinite(values).all() for values in (self.points_image, self.points_ras, self.sigma_mm)):
+            raise InputError("Correspondences must be finite; leave out the pixels that show no bone.")
+        if not (self.sigma_mm > 0).all():
+            raise InputError("The sigma of every correspondence must be positive millimetres.")
+        if not is_rigid(self.rig_to_camera):
+            raise InputError("The transform from the rig to a camera must be a rigid 4x4 matrix.")
+
+    @property
+    def rays(self) -> FloatArray:
+        """(N, 2) camera points at depth 1 on the rays of the image points: x/z and y/z."""
+        return self.camera.back_project(self.points_image, 1.0)[:, :2]
+
+    def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Correspondences:
+        """The correspondences with some of the points only."""
+        points_image, points_ras, sigma_mm = self.points_image[index], self.points_ras[index], self.sigma_mm[index]
+        return replace(self, points_image=points_image, points_ras=points_ras, sigma_mm=sigma_mm)
+
+
+@dataclass(frozen=True)
+class PoseEstimate:
+    """A pose and how well it is known.
+
+    Attributes:
+        ras_to_rig: (4, 4) pose; `ras_to_camera = rig_to_camera @ ras_to_rig` for every view.
+        inliers: for each view (N,), the correspondences that agree with the pose.
+        rms_residual_pixels: root mean square distance of the inliers' projections from their image points, pixels.
+        covariance: (6, 6) of the pose's error in the rig's frame: rotation vector (rad), then translation (mm) of the median of
+            all views' `points_ras`. It takes the correspondences' errors as independent; those of neighbouring pixels are
+            not, so it is optimistic.
+    """
+
+    ras_to_rig: FloatArray
+    inliers: list[BoolArray]
+    rms_residual_pixels: float
+    covariance: FloatArray
+
+
+def solve_pose(views: Sequence[Correspondences], seed: int = 0) -> PoseEstimate:
+    """Pose of the CT relative to a rig of one or several X-ray cameras that know their places to each other.
+
+    The same views and seed give the same pose, but for rounding.
+
+    Raises:
+        PoseNotFoundError: if a view has too few correspondences, too few of them agree, or the bone is behind a source.
+    """
+    _require_points(views)
+    start = _ransac_pose(views, seed)
+    distances = [_distances(view, start) for view in views]
+    _require_agreement(views, start, distances)
+    overconfidence = _overconfidence(distances)
+    limit = INLIER_DEVIATIONS * overconfidence
+    agreeing = [view.subset(distance < limit) for view, distance in zip(views, distances, strict=True)]
+    pivot = np.median(np.concatenate([view.points_ras for view in views]), axis=0)
+    pose, covariance = _fit(agreeing, start, pivot, CAUCHY_DEVIATIONS * overconfidence)
+    inliers = [_distances(view, pose) < limit for view in views]
+    residuals = np.concatenate([_residuals(view, pose)[inlier] for view, inlier in zip(views, inliers, strict=True)])
+    return PoseEstimate(pose, inliers, float(np.sqrt((residuals**2).sum(axis=1).mean())), covariance)
+
+
+def _require_points(views: Sequence[Correspondences]) -> None:
+    if not views:
+        raise PoseNotFoundError("A pose needs at least one X-ray, but none was given.")
+    for number, view in enumerate(views, start=1):
+        if len(view.sigma_mm) < MINIMUM_POINTS:
+            raise PoseNotFoundError(
+                f"Only {len(view.sigma_mm)} points of the bone were recognised in X-ray {number}, but a pose needs at least "
+                f"{MINIMUM_POINTS}; use an X-ray that shows more of the bone."
+            )
+        if _extent(view.points_ras) <= np.median(view.sigma_mm):
+            raise PoseNotFoundError(
+                f"The points recognised in X-ray {number} differ by less than their uncertainty; use a model that knows such X-rays."
+            )
+
+
+def _require_agreement(views: Sequence[Correspondences], pose: FloatArray, distances: Sequence[FloatArray]) -> None:
+    for number, (view, distance) in enumerate(zip(views, distances, strict=True), start=1):
+        if np.median(_camera_points(view, pose)[:, 2]) <= 0:
+            raise PoseNotFoundError(f"The bone would lie behind the source of X-ray {number}; check how the X-rays are placed.")
+        agreeing = int((distance < INLIER_DEVIATIONS).sum())
+        if agreeing < max(MINIMUM_POINTS, MINIMUM_INLIER_SHARE * len(distance)):
+            raise PoseNotFoundError(
+                f"Only {agreeing} of {len(distance)} recognised points in X-ray {number} agree on one pose; check that the X-ray "
+                "shows this patient's bone, its polarity and its geometry."
+            )
+
+
+def _ransac_pose(views: Sequence[Correspondences], seed: int) -> FloatArray:
+    """LO-RANSAC on the more certain half of each view's correspondences; ras_to_rig (4, 4)."""
+    import poselib
+
+    rng = np.random.default_rng(seed)
+    certain = [view.subset(_most_certain(view.sigma_mm, rng)) for view in views]
+    rays, points = [view.rays for view in certain], [view.points_ras for view in certain]
+    # Rays instead of pixels: PoseLib's pixel convention, non-square pixels and cameras that differ do not matter.
+    camera = {"model": "PINHOLE", "width": 1, "height": 1, "params": [1.0, 1.0, 0.0, 0.0]}
+    threshold = float(np.mean([_ransac_threshold(view) for view in certain]))
+    options = {"max_reproj_error": threshold, "seed": seed, "min_iterations": 100, "max_iterations": 3000}
+    if len(views) == 1:
+        ras_to_camera, _ = poselib.estimate_absolute_pose(rays[0], points[0], camera, options, {})
+        return invert_pose(views[0].rig_to_camera) @ _matrix(ras_to_camera.Rt)
+    rig_to_cameras = [poselib.CameraPose() for _ in views]
+    for rig_to_camera, view in zip(rig_to_cameras, views, strict=True):
+        rig_to_camera.R, rig_to_camera.t = view.rig_to_camera[:3, :3], view.rig_to_camera[:3, 3]
+    ras_to_rig, _ = poselib.estimate_generalized_absolute_pose(rays, points, rig_to_cameras, [camera] * len(views), options, {})
+    return _matrix(ras_to_rig.Rt)
+
+
+def _matrix(rotation_translation: FloatArray) -> FloatArray:
+    return np.vstack([rotation_translation, (0.0, 0.0, 0.0, 1.0)])
+
+
+def _most_certain(sigma_mm: FloatArray, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Indices of a random part of the half of the correspondences with the smallest sigma."""
+    half = np.argsort(sigma_mm, kind="stable")[: max(MINIMUM_POINTS, len(sigma_mm) // 2)]
+    return rng.choice(half, min(RANSAC_POINTS, len(half)), replace=False)
+
+
+def _ransac_threshold(view: Correspondences) -> float:
+    """Largest distance of inliers from their rays at depth 1, from sigma and the image noise.
+
+    The depth that turns one into the other is not known yet: it is guessed from the size of the bone and of its image.
+    """
+    depth = _extent(view.points_ras) * math.sqrt(2 / 3) / max(_extent(view.rays), 1e-6)  # the image shows two of three axes
+    sigma = min(float(np.median(view.sigma_mm)), RANSAC_MAXIMUM_SIGMA_MM)
+    return INLIER_DEVIATIONS * math.hypot(sigma / depth, PIXEL_NOISE / min(view.camera.focal_lengths))
+
+
+def _extent(points: FloatArray) -> float:
+    """Median distance of points (N, D) from their middle."""
+    return float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
+
+
+def _camera_points(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
+    return transform_points(view.rig_to_camera @ ras_to_rig, view.points_ras)
+
+
+def _deviations(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
+    """(N, 2) standard deviations of the reprojection residuals along columns and rows, pixels."""
+    depth = _camera_points(view, ras_to_rig)[:, 2:]
+    return np.hypot(np.asarray(view.camera.focal_lengths) * view.sigma_mm[:, None] / depth, PIXEL_NOISE)
+
+
+def _residuals(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
+    """(N, 2) from the image points to the projections, pixels; NaN behind the source."""
+    return view.camera.project(_camera_points(view, ras_to_rig)) - view.points_image
+
+
+def _distances(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
+    """(N,) lengths of the reprojection residuals in standard deviations; infinite behind the source."""
+    distances = np.linalg.norm(_residuals(view, ras_to_rig) / _deviations(view, ras_to_rig), axis=1)
+    return np.nan_to_num(distances, nan=np.inf)
+
+
+def _overconfidence(distances: Sequence[FloatArray]) -> float:
+    """How many times larger than sigma the errors are, at least 1: a network is too sure of images unlike those it was trained on.
+
+    Distances in standard deviations are Rayleigh distributed, with the median sqrt(2 log 2).
+    """
+    every = np.concatenate(distances)
+    return max(1.0, float(np.median(every[every < 2 * INLIER_DEVIATIONS])) / math.sqrt(2 * math.log(2)))
+
+
+@dataclass(frozen=True)
+class _ReprojectionFit:
+    """Weighted reprojection residuals of all views as functions of a small motion away from a starting pose.
+
+    The motion (6,) is a rotation vector (rad) about a pivot and a translation (mm), both in the rig's frame: with the pivot amid
+    the points, the two hardly depend on each other.
+    """
+
+    start: FloatArray  # (4, 4) ras_to_rig
+    pivot: FloatArray  # (3,) in the rig's frame
+    arms: FloatArray  # (M, 3) from the pivot to the points at the start
+    rotations: FloatArray  # (M, 3, 3) from the rig to the point's camera
+    translations: FloatArray  # (M, 3) from the rig to the point's camera, mm
+    rays: FloatArray  # (M, 2) observed x/z and y/z
+    weights: FloatArray  # (M, 2) focal length over standard deviation, both in pixels
+
+    @classmethod
+    def at(cls, start: FloatArray, pivot_ras: FloatArray, views: Sequence[Correspondences]) -> _ReprojectionFit:
+        """The fit of all views, weighted with their deviations at the starting pose."""
+        rig_to_camera = np.repeat([view.rig_to_camera for view in views], [len(view.sigma_mm) for view in views], axis=0)
+        points = transform_points(start, np.concatenate([view.points_ras for view in views]))
+        pivot = transform_points(start, pivot_ras[None])[0]
+        rays = np.concatenate([view.rays for view in views])
+        weights = np.concatenate([view.camera.focal_lengths / _deviations(view, start) for view in views])
+        return cls(start, pivot, points - pivot, rig_to_camera[:, :3, :3], rig_to_camera[:, :3, 3], rays, weights)
+
+    def pose(self, motion: FloatArray) -> FloatArray:
+        """ras_to_rig (4, 4) after a motion."""
+        rotation = _rotation_matrix(motion[:3])
+        moved = self.start.copy()
+        moved[:3, :3] = rotation @ self.start[:3, :3]
+        moved[:3, 3] = rotation @ (self.start[:3, 3] - self.pivot) + self.pivot + motion[3:]
+        return moved
+
+    def residuals(self, motion: FloatArray) -> FloatArray:
+        """(2M,) in standard deviations."""
+        points = self._camera_points(self._turned_arms(motion), motion)
+        return ((points[:, :2] / points[:, 2:] - self.rays) * self.weights).ravel()
+
+    def jacobian(self, motion: FloatArray) -> FloatArray:
+        """(2M, 6) derivatives of the residuals with respect to the motion."""
+        arms = self._turned_arms(motion)
+        points = self._camera_points(arms, motion)
+        by_point = np.zeros((len(points), 2, 3))
+        by_point[:, 0, 0] = by_point[:, 1, 1] = 1.0
+        by_point[:, :, 2] = -points[:, :2] / points[:, 2:]
+        by_point *= (self.weights / points[:, 2:])[:, :, None]
+        by_translation = by_point @ self.rotations
+        by_rotation = np.cross(arms[:, None], by_translation) @ _left_jacobian(motion[:3])
+        return np.concatenate([by_rotation, by_translation], axis=2).reshape(-1, 6)
+
+    def _turned_arms(self, motion: FloatArray) -> FloatArray:
+        return self.arms @ _rotation_matrix(motion[:3]).T
+
+    def _camera_points(self, arms: FloatArray, motion: FloatArray) -> FloatArray:
+        return np.einsum("nij,nj->ni", self.rotations, arms + self.pivot + motion[3:]) + self.translations
+
+
+def _rotation_matrix(vector: FloatArray) -> FloatArray:
+    from scipy.spatial.transform import Rotation
+
+    matrix: FloatArray = Rotation.from_rotvec(vector).as_matrix()
+    return matrix
+
+
+def _left_jacobian(vector: FloatArray) -> FloatArray:
+    """(3, 3) that turns changes of a rotation vector into small rotations applied after it (Sola et al., arXiv 1812.01537, eq. 145)."""
+    x, y, z = vector
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-4:  # the series: the fractions below lose their digits
+        return np.eye(3) + cross / 2 + cross @ cross / 6
+    return np.eye(3) + (1 - math.cos(angle)) / angle**2 * cross + (angle - math.sin(angle)) / angle**3 * cross @ cross
+
+
+def _fit(views: Sequence[Correspondences], start: FloatArray, pivot_ras: FloatArray, loss_scale: float) -> tuple[FloatArray, FloatArray]:
+    """Robust weighted least squares from a starting pose; ras_to_rig (4, 4) and its covariance (6, 6)."""
+    from scipy.optimize import least_squares
+
+    fit = _ReprojectionFit.at(start, pivot_ras, views)
+    solution = least_squares(fit.residuals, np.zeros(6), fit.jacobian, loss="cauchy", f_scale=loss_scale, x_scale="jac")
+    pose = fit.pose(solution.x)
+    # Covariance of an M-estimate (Huber, Robust Statistics, 1981, section 7.6) from the first two derivatives of the loss.
+    ratio = (solution.fun / loss_scale) ** 2
+    first, second = solution.fun / (1 + ratio), (1 - ratio) / (1 + ratio) ** 2
+    variance = (first**2).sum() / (first.size - 6) / second.mean() ** 2
+    jacobian = _ReprojectionFit.at(pose, pivot_ras, views).jacobian(np.zeros(6))
+    return pose, variance * np.linalg.inv(jacobian.T @ jacobian)
