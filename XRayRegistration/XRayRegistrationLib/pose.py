@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from DRRSimulatorLib.camera import Camera, invert_pose, is_rigid, transform_points
+from DRRSimulatorLib.camera import Camera, invert_pose, is_rigid, move_pose, transform_points
 from DRRSimulatorLib.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -258,11 +258,7 @@ class _ReprojectionFit:
 
     def pose(self, motion: FloatArray) -> FloatArray:
         """ras_to_rig (4, 4) after a motion."""
-        rotation = _rotation_matrix(motion[:3])
-        moved = self.start.copy()
-        moved[:3, :3] = rotation @ self.start[:3, :3]
-        moved[:3, 3] = rotation @ (self.start[:3, 3] - self.pivot) + self.pivot + motion[3:]
-        return moved
+        return move_pose(self.start, self.pivot, motion)
 
     def residuals(self, motion: FloatArray) -> FloatArray:
         """(2M,) in standard deviations."""
@@ -282,17 +278,12 @@ class _ReprojectionFit:
         return np.concatenate([by_rotation, by_translation], axis=2).reshape(-1, 6)
 
     def _turned_arms(self, motion: FloatArray) -> FloatArray:
-        return self.arms @ _rotation_matrix(motion[:3]).T
+        from scipy.spatial.transform import Rotation
+
+        return self.arms @ Rotation.from_rotvec(motion[:3]).as_matrix().T
 
     def _camera_points(self, arms: FloatArray, motion: FloatArray) -> FloatArray:
         return np.einsum("nij,nj->ni", self.rotations, arms + self.pivot + motion[3:]) + self.translations
-
-
-def _rotation_matrix(vector: FloatArray) -> FloatArray:
-    from scipy.spatial.transform import Rotation
-
-    matrix: FloatArray = Rotation.from_rotvec(vector).as_matrix()
-    return matrix
 
 
 def _left_jacobian(vector: FloatArray) -> FloatArray:
