@@ -1,0 +1,151 @@
+"""X-ray images: reading them from files, and the one normalisation that the network and the refinement see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.errors import InputError
+
+from .dicom_xray import is_dicom, read_dicom
+from .exposed_field import Polarity, exposed_field, guess_polarity
+
+_SMALLEST_SIDE = 32
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green, blue: ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class XRay:
+    """One X-ray image.
+
+    Attributes:
+        pixels: float32 [row, column], values as stored, row 0 at the top.
+        field: bool [row, column], the exposed part of the detector.
+        polarity: "intensity" (bone dark, as the detector measures) or "attenuation" (-log, bone bright).
+        camera: geometry of the image, where the file tells it.
+
+    Raises:
+        InputError: if the pixels are not a finite image of at least 32 x 32 with something in it, or the rest does not fit them.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    field: npt.NDArray[np.bool_]
+    polarity: Polarity
+    camera: Camera | None = None
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        if self.field.shape != self.pixels.shape or not self.field.any():
+            raise InputError("The mask of the exposed field must have the X-ray's size and some pixel set.")
+        if self.polarity not in ("intensity", "attenuation"):
+            raise InputError(f'The polarity of an X-ray is "intensity" or "attenuation", not {self.polarity!r}.')
+        if self.camera is not None and self.camera.image_size != self.pixels.shape:
+            raise InputError(
+                f"The camera is for {self.camera.image_size} pixels, but the X-ray has {self.pixels.shape}; use the camera of this image."
+            )
+
+    @classmethod
+    def from_pixels(cls, pixels: npt.ArrayLike, polarity: Polarity | None = None, camera: Camera | None = None) -> XRay:
+        """X-ray of an image [row, column]; the field is found in it, and the polarity guessed where it is not given.
+
+        Raises:
+            InputError: as the class does.
+        """
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite and is refused
+            image = np.asarray(pixels).astype(np.float32)
+        _check_pixels(image)
+        polarity = polarity or guess_polarity(image)
+        return cls(image, exposed_field(image, polarity), polarity, camera)
+
+
+def read_xray(path: Path | str, polarity: Polarity | None = None, frame: int = 0) -> XRay:
+    """Read an X-ray from PNG, TIFF, JPEG, NRRD, MetaImage, NIfTI or DICOM.
+
+    Args:
+        path: the file. Colours are turned into luminance; the image stays the way round it is stored.
+        polarity: overrules what the file says; without either it is guessed from the image.
+        frame: which image of a DICOM file with several, from 0.
+
+    Raises:
+        InputError: if the file is missing, cannot be decoded, is not one two-dimensional image, or is no usable X-ray (see `XRay`).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"The X-ray file {path} does not exist; give the path of one image file.")
+    if is_dicom(path):
+        dicom = read_dicom(path, frame)
+        return XRay.from_pixels(_luminance(dicom.pixels), polarity or dicom.polarity, dicom.camera)
+    if frame != 0:
+        raise InputError(f"Frames are chosen in DICOM files only, but {path} is none; leave the frame at 0.")
+    return XRay.from_pixels(_luminance(_read_image(path)), polarity)
+
+
+def normalised(xray: XRay) -> npt.NDArray[np.float32]:
+    """The image as the network and the refinement see it: attenuation, bone bright, about 0..1 in the field, 0 outside.
+
+    With p the pixels and percentiles over the field's pixels, linearly interpolated:
+
+        intensity:    a = -log(max(p, r / 1000) / r), where r is the 98th percentile of p
+        attenuation:  a = p
+        low, high  =  the 2nd and 98th percentile of a
+        result     =  (a - low) / max(high - low, 1e-6) clipped to [-0.5, 1.5] in the field, 0 outside
+
+    So neither exposure nor scale nor (for attenuation) offset matters. A thousandth of the open beam is about what remains behind
+    the densest anatomy; below it is noise, and zero has no logarithm.
+
+    Returns:
+        float32 [row, column].
+
+    Raises:
+        InputError: if an intensity image is not positive where it is brightest.
+    """
+    attenuation = xray.pixels.astype(np.float64)
+    if xray.polarity == "intensity":
+        reference = np.percentile(attenuation[xray.field], 98)
+        if reference <= 0:
+            raise InputError("An X-ray of intensities needs positive pixels; add an offset to it, or read it as attenuation.")
+        attenuation = -np.log(np.maximum(attenuation, reference / 1000) / reference)
+    low, high = np.percentile(attenuation[xray.field], (2, 98))
+    scaled = np.clip((attenuation - low) / max(high - low, 1e-6), -0.5, 1.5)
+    return np.where(xray.field, scaled, 0).astype(np.float32)
+
+
+def _check_pixels(pixels: npt.NDArray[np.float32]) -> None:
+    if pixels.ndim != 2 or min(pixels.shape) < _SMALLEST_SIDE:
+        raise InputError(
+            f"An X-ray is one image of at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels, but this one has the shape {pixels.shape}."
+        )
+    if not np.isfinite(pixels).all():
+        raise InputError("The X-ray holds values that are not finite (NaN or infinite); replace them first.")
+    if pixels.min() == pixels.max():
+        raise InputError("The X-ray is empty: all its pixels have the same value; choose another file or frame.")
+
+
+def _read_image(path: Path) -> npt.NDArray[np.generic]:
+    """Image [row, column] or [row, column, channel] of any file that SimpleITK reads."""
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"The X-ray file {path} cannot be read as an image; convert it to PNG, TIFF, NRRD or DICOM.") from error
+    if any(size != 1 for size in image.GetSize()[2:]):
+        raise InputError(f"The file {path} holds a volume of {image.GetSize()} voxels, but an X-ray is a single image; save one slice.")
+    columns, rows = image.GetSize()[:2]
+    pixels = sitk.GetArrayFromImage(image)
+    channels = image.GetNumberOfComponentsPerPixel()
+    return pixels.reshape((rows, columns, channels) if channels > 1 else (rows, columns))
+
+
+def _luminance(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Grey image of a grey or colour one; an opacity channel is left out."""
+    if np.iscomplexobj(pixels):
+        raise InputError("The image holds complex numbers; save its magnitude as an X-ray.")
+    if pixels.ndim == 2:
+        return pixels
+    channels = pixels.shape[2]
+    if channels > 4:
+        raise InputError(f"The image has {channels} channels; an X-ray has one, or three of colour.")
+    return pixels[..., 0] if channels == 2 else pixels[..., :3] @ _LUMINANCE
