@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -41,9 +42,9 @@ def train(
     """
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
+    from XRayRegistrationLib.device import choose_device
     from XRayRegistrationLib.model import save_model
 
-    from .device import choose_device
     from .logs import TrainingLog, plot_losses
     from .train import Trainer, TrainingSettings
 
@@ -72,7 +73,9 @@ def _record(device: str, seed: int) -> dict[str, Any]:
     """What the training ran as and on."""
     from XRayRegistrationLib.metrics import environment
 
-    return {"command": shlex.join(["scr-train", *sys.argv[1:]]), "device": device, "environment": environment(seed)}
+    # Model files are passed on: they shall not tell where their maker keeps files.
+    arguments = [re.sub(r"[^=]*[/\\](?=.)", "", argument) for argument in sys.argv[1:]]
+    return {"command": shlex.join(["scr-train", *arguments]), "device": device, "environment": environment(seed)}
 
 
 def main() -> None:

@@ -1,0 +1,108 @@
+"""Domain randomisation: what comes out is always a usable training image, and the same seed gives the same one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xray_training.randomise import RandomisationRanges, Randomiser, normalise
+from XRayRegistrationLib.xray import XRay, normalised
+
+PLAIN = RandomisationRanges(
+    soft_contrast=(1.0, 1.0),
+    bone_contrast=(1.0, 1.0),
+    background_clutter=(0.0, 0.0),
+    photons_log=(1e12, 1e12),
+    scatter=(0.0, 0.0),
+    sharpness=(0.0, 0.0),
+    gamma_log=(1.0, 1.0),
+    tools=0.0,
+    collimation=0.0,
+    inversion=0.0,
+    erasing=0.0,
+)
+
+
+def integrals(batch: int = 8, size: int = 64, seed: int = 0) -> torch.Tensor:
+    """Smooth line integrals as of a body with a bone, (B, 2, H, W), up to 4.5 in sum."""
+    x = torch.linspace(-1, 1, size)
+    radius = (x[:, None].square() + x[None, :].square()).sqrt()
+    soft = 2 * (1 - radius.square()).clamp_min(0).sqrt()
+    bone = (1 - (radius / 0.5).square()).clamp_min(0).sqrt()
+    strength = torch.rand(batch, 1, 1, generator=torch.Generator().manual_seed(seed)) + 0.5
+    return torch.stack([soft * strength, bone * strength], dim=1)
+
+
+def randomise(images: torch.Tensor, seed: int, ranges: RandomisationRanges | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    return Randomiser(torch.Generator().manual_seed(seed), ranges)(images)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**31))
+def test_images_are_finite_in_range_and_zero_outside_the_field(seed: int) -> None:
+    images, field = randomise(integrals(), seed)
+    assert images.shape == field.shape == (8, 1, 64, 64) and field.dtype == torch.bool
+    assert torch.isfinite(images).all()
+    # Normalised images lie in -0.5..1.5; 1.5 to the highest gamma is 1.99, and one minus that is -0.99.
+    assert images.min() >= -1 and images.max() <= 2
+    assert (images[~field] == 0).all()
+    assert field.flatten(1).float().mean(dim=1).min() > 0.2  # the smallest rectangle is 0.6 x 0.6 of the detector
+
+
+def test_the_same_seed_gives_the_same_images_and_another_seed_others() -> None:
+    first, again, other = (randomise(integrals(), seed) for seed in (5, 5, 6))
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+
+
+def test_every_image_of_a_batch_is_drawn_on_its_own() -> None:
+    images, _ = randomise(integrals(1).expand(8, -1, -1, -1), seed=0)
+    assert len({image.numpy().tobytes() for image in images}) == 8
+
+
+def test_air_alone_stays_finite() -> None:
+    images, _ = randomise(torch.zeros(4, 2, 64, 64), seed=1)
+    assert torch.isfinite(images).all()
+
+
+def test_without_randomisation_the_image_is_the_normalised_line_integral() -> None:
+    views = integrals()
+    images, field = randomise(views, seed=0, ranges=PLAIN)
+    assert field.all()
+    expected = normalise(views.sum(dim=1, keepdim=True), field)
+    torch.testing.assert_close(images, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("polarity", ["attenuation", "intensity"])
+def test_images_are_normalised_as_the_registration_normalises_an_x_ray(polarity: str) -> None:
+    """Both take percentiles, one of a quarter of the pixels; doubled pixels make that quarter a fair sample."""
+    views = integrals(size=128).sum(dim=1, keepdim=True)
+    views = views.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+    field = torch.ones_like(views, dtype=torch.bool)
+    field[..., :20] = False
+    for image, exposed, ours in zip(views[:, 0].numpy(), field[:, 0].numpy(), normalise(views, field)[:, 0].numpy(), strict=True):
+        pixels = np.exp(-image) if polarity == "intensity" else image
+        theirs = normalised(XRay(pixels, exposed, polarity))
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_more_quanta_make_less_noise() -> None:
+    views = integrals()
+    clean, _ = randomise(views, seed=0, ranges=PLAIN)
+    noise = [
+        (randomise(views, seed=0, ranges=replace(PLAIN, photons_log=(n, n)))[0] - clean).std().item() for n in (300.0, 3000.0, 30000.0)
+    ]
+    assert noise[0] > noise[1] > noise[2] > 0
+
+
+def test_bone_is_bright_unless_the_image_is_inverted() -> None:
+    views = integrals()
+    upright, _ = randomise(views, seed=0, ranges=PLAIN)
+    inverted, _ = randomise(views, seed=0, ranges=replace(PLAIN, inversion=1.0))
+    centre, edge = upright[..., 32, 32], upright[..., 2, 2]
+    assert (centre > edge).all()
+    torch.testing.assert_close(inverted, 1 - upright)

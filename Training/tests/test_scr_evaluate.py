@@ -1,0 +1,128 @@
+"""Evaluation: true correspondences give small errors, no pose counts as a failure, and the JSON holds what the schema says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from xray_training.evaluate import DEFAULT_MODEL, CaseResult, evaluate, evaluate_case, summary, write_json
+from xray_training.suites import Case, Patient, Suite
+from XRayRegistrationLib import register
+from XRayRegistrationLib.metrics import PoseError
+from XRayRegistrationLib.model import Model
+from XRayRegistrationLib.pose import Correspondences
+from XRayRegistrationLib.refine import Refiner
+
+COMMAND = [sys.executable, "-c", "from xray_training.cli_evaluate import main; main()"]
+ERRORS = {"rotation_deg", "translation_mm", "in_plane_mm", "depth_mm", "mtre_mm", "projection_mm", "reprojection_mm"}
+STATISTICS = {"mean", "std", "median", "p90", "p95"}
+
+
+def use_true_coordinates(monkeypatch: pytest.MonkeyPatch, case: Case, patient: Patient, noise_mm: float) -> None:
+    """Let the projector's scene coordinates, with noise, stand for what a network finds."""
+    camera = case.view.camera.resized((32, 32))
+    entry = patient.projector.scene_coordinates(camera, case.ras_to_camera[None]).numpy()[0, :3]
+    row, column = np.nonzero(np.isfinite(entry[0]))
+    points = entry[:, row, column].T + np.random.default_rng(0).normal(0, noise_mm, (len(row), 3))
+    found = Correspondences(np.stack([column, row], axis=1).astype(float), points, np.full(len(row), noise_mm), camera)
+    monkeypatch.setattr(register, "find_correspondences", lambda *arguments: [found])
+
+
+@pytest.fixture
+def results(small_suite: Suite, patient: Patient, untrained_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[CaseResult]:
+    """A pose from noisy correspondences, refined, and an X-ray without a pose."""
+    refiner = Refiner(patient.projector, patient.centroid)
+    failed, _ = evaluate_case(small_suite.case(2, patient), patient, untrained_model, refiner)
+    case = small_suite.case(1, patient)
+    use_true_coordinates(monkeypatch, case, patient, noise_mm=3.0)
+    found, _ = evaluate_case(case, patient, untrained_model, refiner)
+    return [found, failed]
+
+
+def assert_schema(values: dict[str, Any], n: int, refined: bool) -> None:
+    for statistics in (values, values["before_refinement"]) if refined else (values,):
+        assert statistics["n"] == n
+        assert all(set(statistics[name]) == STATISTICS for name in ERRORS | {"seconds_per_image"})
+        assert 0 <= statistics["gross_failure_rate"] <= 1 and set(statistics["success_rate"]) == {"1 mm", "2 mm", "5 mm", "10 mm", "1 deg"}
+    assert values["refined"] is refined and ("before_refinement" in values) is refined
+    assert {"suite", "model", "seed", "versions", "machine", "date_utc"} <= set(values)
+    assert "/" not in values["model"]
+    assert [case["number"] for case in values["cases"]] == list(range(1, n + 1))
+    view = {"primary_deg", "secondary_deg", "roll_deg", "offset_mm", "source_to_bone_mm"}
+    for case in values["cases"]:
+        assert set(case) == view | ERRORS | {"number", "similarity", "seconds", "failure", "before_refinement"}
+        assert set(case["before_refinement"]) == ERRORS
+
+
+def test_true_coordinates_give_small_errors_and_refinement_makes_them_smaller(results: list[CaseResult]) -> None:
+    found = results[0]
+    assert found.error is not None and found.error_before_refinement is not None and found.similarity is not None
+    assert found.error.mtre_mm < found.error_before_refinement.mtre_mm < 10
+    assert found.error.projection_mm < 1
+    assert 0 < found.seconds_before_refinement < found.seconds
+
+
+def test_an_x_ray_without_a_pose_is_a_failure_with_its_reason(results: list[CaseResult]) -> None:
+    failed = results[1]
+    assert failed.pose is None and failed.error is None and failed.failure.endswith(".")
+
+
+def test_the_summary_counts_failures_and_is_plain_json(
+    results: list[CaseResult], small_suite: Suite, patient: Patient, tmp_path: Path
+) -> None:
+    write_json(tmp_path / "summary.json", summary(small_suite, patient, results, tmp_path / "some.safetensors", "cpu", refined=True))
+    values = json.loads((tmp_path / "summary.json").read_text())
+    assert_schema(values, n=2, refined=True)
+    assert values["n_failed"] == 1 and values["gross_failure_rate"] == 0.5
+    assert values["model"] == "some.safetensors" and values["machine"]["device"] == "cpu"
+    found, failed = values["cases"]
+    assert results[0].error is not None
+    assert values["mtre_mm"]["mean"] == found["mtre_mm"] == results[0].error.mtre_mm
+    assert failed["mtre_mm"] is None and failed["failure"] == results[1].failure
+
+
+def test_infinite_errors_become_null_in_the_rows(results: list[CaseResult], small_suite: Suite, patient: Patient) -> None:
+    infinite = PoseError(1.0, 2.0, 1.0, 1.0, 3.0, np.inf, np.inf)
+    behind = CaseResult(1, results[0].reference, results[0].reference, infinite, infinite, None, 1.0, 1.0, "")
+    values = summary(small_suite, patient, [behind], DEFAULT_MODEL, "cpu", refined=False)
+    assert_schema(values, n=1, refined=False)
+    assert values["cases"][0]["projection_mm"] is None and values["cases"][0]["mtre_mm"] == 3.0
+
+
+def test_every_x_ray_of_the_suite_is_evaluated_up_to_the_limit(small_suite: Suite, patient: Patient, untrained_model: Model) -> None:
+    results = [result for result, _ in evaluate(small_suite, patient, untrained_model, None, limit=3)]
+    assert [result.number for result in results] == [1, 2, 3]
+    for result in results:
+        np.testing.assert_array_equal(result.reference, small_suite.case(result.number, patient).ras_to_camera)
+
+
+def test_scr_evaluate_measures_the_model_that_comes_with_the_sample_ct(tmp_path: Path) -> None:
+    if not DEFAULT_MODEL.is_file():
+        pytest.skip(f"the model {DEFAULT_MODEL.name} is missing")
+    file = tmp_path / "evaluation.json"
+    arguments = ["--limit", "2", "--json", str(file), "--report", str(tmp_path / "report"), "--device", "cpu"]
+    finished = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=600)
+    assert finished.returncode == 0, finished.stderr
+    assert "mTRE" in finished.stdout and "Of 2 X-rays" in finished.stdout
+    values = json.loads(file.read_text())
+    assert_schema(values, n=2, refined=False)
+    assert values["suite"] == "pelvis-200" and values["gross_failure_rate"] == 0
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--suite", "unknown", "--json", "x.json"], "pelvis-200"),
+        (["--model", "missing.safetensors", "--json", "x.json"], "does not exist"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence_and_exit_code_2(arguments: list[str], reason: str, tmp_path: Path) -> None:
+    finished = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("Error: ") and reason in finished.stderr and len(finished.stderr.strip().splitlines()) == 1

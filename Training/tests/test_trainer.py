@@ -1,0 +1,118 @@
+"""The training loop: it learns, and a training that was stopped or killed ends exactly as one that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from DRRSimulatorLib.bone import BoneLabels
+from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.errors import InputError
+from xray_training.train import CHECKPOINT_NAME, Trainer, TrainingSettings, TrainingStatus
+
+SETTINGS = TrainingSettings(
+    camera=Camera.centred(1020.0, 297 / 64, (64, 64)), steps=6, batch_size=4, new_views_per_step=2, pool_size=6, checkpoint_every=2
+)
+
+NewTrainer = Callable[..., Trainer]
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def new_trainer(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> NewTrainer:
+    def make(folder: Path, settings: TrainingSettings = SETTINGS, ct: CTVolume = phantom_ct) -> Trainer:
+        return Trainer(ct, phantom_bones, settings, "cpu", folder)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def finished(new_trainer: NewTrainer, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    trainer = new_trainer(tmp_path_factory.mktemp("finished"))
+    assert trainer.run()
+    return trainer
+
+
+def assert_same_weights(one: Trainer, other: Trainer) -> None:
+    for ours, theirs in ((one.network, other.network), (one.averaged, other.averaged)):
+        for name, tensor in ours.state_dict().items():
+            assert torch.equal(tensor, theirs.state_dict()[name]), name
+
+
+def test_a_training_stopped_in_between_ends_with_the_very_same_weights(new_trainer: NewTrainer, finished: Trainer, tmp_path: Path) -> None:
+    stopped = new_trainer(tmp_path)
+    assert not stopped.run(cancelled=lambda: stopped.step == 3)
+    resumed = new_trainer(tmp_path)
+    assert resumed.step == 3
+    assert resumed.run()
+    assert_same_weights(resumed, finished)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_weights(
+    new_trainer: NewTrainer, finished: Trainer, tmp_path: Path
+) -> None:
+    def kill(status: TrainingStatus) -> None:
+        if status.step == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        new_trainer(tmp_path).run(kill)
+    resumed = new_trainer(tmp_path)
+    assert resumed.step == 4
+    assert resumed.run()
+    assert_same_weights(resumed, finished)
+
+
+def test_a_finished_training_is_not_repeated(new_trainer: NewTrainer, finished: Trainer) -> None:
+    again = new_trainer(finished.checkpoint.parent)
+    statuses: list[TrainingStatus] = []
+    assert again.run(statuses.append) and statuses == []
+    assert_same_weights(again, finished)
+
+
+def test_a_checkpoint_of_other_settings_or_another_ct_is_refused(new_trainer: NewTrainer, finished: Trainer, phantom_ct: CTVolume) -> None:
+    folder = finished.checkpoint.parent
+    with pytest.raises(InputError, match="other settings or another CT"):
+        new_trainer(folder, replace(SETTINGS, seed=1))
+    with pytest.raises(InputError, match="other settings or another CT"):
+        new_trainer(folder, ct=CTVolume(phantom_ct.hu + np.float32(1), phantom_ct.ijk_to_ras))
+
+
+def test_a_damaged_checkpoint_is_refused_with_advice(new_trainer: NewTrainer, finished: Trainer, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT_NAME).write_bytes(finished.checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match="delete it to train from the beginning"):
+        new_trainer(tmp_path)
+
+
+def test_the_model_is_the_averaged_network_and_knows_what_it_was_trained_for(finished: Trainer, phantom_ct: CTVolume) -> None:
+    model = finished.model({"command": "scr-train"})
+    model.check_ct(phantom_ct)
+    assert model.network is finished.averaged.module and not model.network.training
+    assert model.description.training["steps_done"] == 6 and model.description.training["command"] == "scr-train"
+    assert model.description.from_json(model.description.to_json()).ct_fingerprint == phantom_ct.fingerprint
+
+
+def test_training_lowers_the_error_on_views_it_was_not_given(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=120, batch_size=8, new_views_per_step=4, pool_size=256, checkpoint_every=1000)
+    trainer, unseen = new_trainer(tmp_path, settings), new_trainer(tmp_path / "unseen", replace(settings, seed=7)).views.batch(0)
+
+    def error_mm() -> float:
+        """Mean error of the scene coordinates, predicted from plain line integrals."""
+        image = unseen.integrals.sum(dim=1, keepdim=True) / 3
+        with torch.inference_mode():
+            maps = trainer.network.eval().scene_maps(image)
+        centre = torch.tensor(trainer.description.centre_ras).view(1, 1, 1, 3, 1, 1)
+        truth = unseen.coordinates.view(8, 1, 2, 3, 16, 16)
+        return float((maps.coordinates * trainer.description.scale_mm + centre - truth).norm(dim=3).nanmean())
+
+    untrained = error_mm()
+    trainer.run()
+    assert error_mm() < untrained / 2

@@ -1,0 +1,75 @@
+"""The pool of training views: what a step sees must not depend on when the training was started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from DRRSimulatorLib.bone import BoneLabels
+from DRRSimulatorLib.camera import Camera, ViewRange, sample_poses, transform_points
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.projector import Projector
+from DRRSimulatorLib.surface import bone_surface
+from xray_training.views import ViewPool, render
+
+CAMERA = Camera.centred(1020.0, 9.0, (32, 32))
+STRIDE = 4
+NewPool = Callable[..., ViewPool]
+
+
+@pytest.fixture(scope="module")
+def projector(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> Projector:
+    return Projector.from_ct(phantom_ct, phantom_bones)
+
+
+@pytest.fixture
+def new_pool(projector: Projector, phantom_bones: BoneLabels) -> NewPool:
+    points = bone_surface(phantom_bones).sample(500, np.random.default_rng(0))
+
+    def make(seed: int = 0) -> ViewPool:
+        return ViewPool(projector, CAMERA, STRIDE, points, ViewRange(), seed, batch_size=6, new_views_per_step=2, capacity=10)
+
+    return make
+
+
+@pytest.mark.parametrize("start", [1, 2, 4, 5, 9])  # before and after the pool of 5 rounds is full
+def test_a_pool_started_later_gives_the_batches_of_one_that_ran_from_the_beginning(new_pool: NewPool, start: int) -> None:
+    running, resumed = new_pool(), new_pool()
+    expected = [running.batch(step) for step in range(start + 3)][start:]
+    for step, views in enumerate(expected, start):
+        again = resumed.batch(step)
+        torch.testing.assert_close(again.integrals, views.integrals, rtol=0, atol=0)
+        torch.testing.assert_close(again.coordinates, views.coordinates, rtol=0, atol=0, equal_nan=True)
+
+
+def test_another_seed_shows_other_views(new_pool: NewPool) -> None:
+    assert not torch.equal(new_pool(seed=0).batch(0).integrals, new_pool(seed=1).batch(0).integrals)
+
+
+def test_views_are_replaced_by_new_ones_as_the_training_goes_on(new_pool: NewPool) -> None:
+    pool = new_pool()
+    pool.batch(0)
+    before = pool.pool.integrals.clone()
+    for step in range(1, 1 + pool.rounds):
+        pool.batch(step)
+    assert all(not torch.equal(old, new) for old, new in zip(before[:6], pool.pool.integrals[:6], strict=True))
+
+
+def test_scene_coordinates_lie_on_the_rays_of_their_pixels_where_the_image_shows_bone(
+    projector: Projector, phantom_bones: BoneLabels
+) -> None:
+    points = bone_surface(phantom_bones).sample(500, np.random.default_rng(0))
+    poses = sample_poses(3, CAMERA, points, ViewRange(), np.random.default_rng(1))
+    views = render(projector, CAMERA, STRIDE, poses)
+    output_camera = CAMERA.resized((8, 8))
+    for pose, integrals, coordinates in zip(poses, views.integrals.numpy(), views.coordinates.numpy(), strict=True):
+        rows, columns = np.nonzero(np.isfinite(coordinates[0]))
+        assert 0 < len(rows) < 64
+        entry, exit_ = (transform_points(pose, coordinates[part, rows, columns].T) for part in (slice(0, 3), slice(3, 6)))
+        for seen in (entry, exit_):
+            np.testing.assert_allclose(output_camera.project(seen), np.stack([columns, rows], axis=1), atol=1e-3)
+        assert (entry[:, 2] <= exit_[:, 2]).all()
+        bone = integrals[1].reshape(8, STRIDE, 8, STRIDE).mean(axis=(1, 3))
+        assert (bone[rows, columns] > 0).all()
