@@ -106,3 +106,21 @@ def test_bone_is_bright_unless_the_image_is_inverted() -> None:
     centre, edge = upright[..., 32, 32], upright[..., 2, 2]
     assert (centre > edge).all()
     torch.testing.assert_close(inverted, 1 - upright)
+
+
+def test_full_strength_leaves_the_ranges_and_none_gives_every_seed_the_same_image_but_for_noise() -> None:
+    ranges = RandomisationRanges()
+    for name, value in vars(ranges.at_strength(1.0)).items():
+        assert value == pytest.approx(getattr(ranges, name)), name
+    still = replace(ranges.at_strength(0.0), photons_log=(1e12, 1e12))
+    images, other = randomise(integrals(), 1, still)[0], randomise(integrals(), 2, still)[0]
+    assert torch.allclose(images, other, atol=1e-3)
+
+
+@given(strength=st.floats(0, 1))
+def test_weaker_randomisation_stays_within_the_ranges_or_between_them_and_the_plain_image(strength: float) -> None:
+    ranges, weaker = RandomisationRanges(), RandomisationRanges().at_strength(strength)
+    for name, plain in vars(replace(PLAIN, photons_log=(ranges.photons_log[1],) * 2)).items():
+        full, drawn = np.atleast_1d(getattr(ranges, name)), np.atleast_1d(getattr(weaker, name))
+        assert (drawn >= np.minimum(full, plain) - 1e-9 * full.max()).all(), name
+        assert (drawn <= np.maximum(full, plain) + 1e-9 * full.max()).all(), name

@@ -116,3 +116,22 @@ def test_training_lowers_the_error_on_views_it_was_not_given(new_trainer: NewTra
     untrained = error_mm()
     trainer.run()
     assert error_mm() < untrained / 2
+
+
+def test_a_training_can_start_from_the_weights_of_another(
+    phantom_ct: CTVolume, phantom_bones: BoneLabels, finished: Trainer, tmp_path: Path
+) -> None:
+    start = finished.model({})
+    trainer = Trainer(phantom_ct, phantom_bones, replace(SETTINGS, seed=1, start="finished"), "cpu", tmp_path, start)
+    assert trainer.step == 0
+    for name, tensor in trainer.network.state_dict().items():
+        assert torch.equal(tensor, start.network.state_dict()[name]), name
+
+
+def test_a_start_with_another_number_of_bones_is_refused(
+    phantom_ct: CTVolume, phantom_bones: BoneLabels, finished: Trainer, tmp_path: Path
+) -> None:
+    two_bones = BoneLabels(phantom_bones.labels.copy(), phantom_bones.ijk_to_ras, {1: "bone", 2: "other"})
+    two_bones.labels[:2] = 2
+    with pytest.raises(InputError, match="another number of bones"):
+        Trainer(phantom_ct, two_bones, SETTINGS, "cpu", tmp_path, finished.model({}))

@@ -15,6 +15,9 @@ from DRRSimulatorLib.commands import run_command
 # The flat panel of a mobile C-arm: 1536 pixels of 0.194 mm (Siemens Cios Alpha), folded to the network's image.
 DETECTOR_MM = 297.0
 
+LEARNING_RATE = 2e-3
+FINE_TUNING_RATE = 7e-4  # lower, so that what the model to start from knows is not unlearned
+
 
 def train(
     ct: Annotated[Path, typer.Argument(help="CT: a DICOM folder, NIfTI, NRRD or MHA file.")],
@@ -32,6 +35,8 @@ def train(
     roll: Annotated[float, typer.Option(help="Range of the detector's rotation, +- degrees.")] = 15.0,
     in_plane: Annotated[float, typer.Option(help="Range of the bone's offset from the central ray, +- mm.")] = 50.0,
     depth: Annotated[tuple[float, float], typer.Option(help="Range of the source-to-bone distance, mm.")] = (600.0, 850.0),
+    randomisation: Annotated[float, typer.Option(min=0, max=1, help="Strength of the randomised acquisition and processing.")] = 1.0,
+    start_from: Annotated[Path | None, typer.Option(help="Model to start from, of this CT or of another; default: random weights.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: CUDA where there is one.")] = "auto",
 ) -> None:
@@ -43,7 +48,7 @@ def train(
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
     from XRayRegistrationLib.device import choose_device
-    from XRayRegistrationLib.model import save_model
+    from XRayRegistrationLib.model import load_model, save_model
 
     from .logs import TrainingLog, plot_losses
     from .train import Trainer, TrainingSettings
@@ -55,10 +60,13 @@ def train(
         camera=Camera.centred(sdd, detector_mm / image_size, (image_size, image_size)),
         view_range=ViewRange(primary, secondary, roll, in_plane, depth),
         steps=steps or (40000 if device.startswith("cuda") else 10000),
+        learning_rate=FINE_TUNING_RATE if start_from else LEARNING_RATE,
         seed=seed,
+        randomisation=randomisation,
+        start=start_from.name if start_from else "",
     )
     folder = output.parent / f"{output.stem}-training"
-    trainer = Trainer(volume, bones, settings, device, folder)
+    trainer = Trainer(volume, bones, settings, device, folder, load_model(start_from, device) if start_from else None)
     with TrainingLog(folder, settings.steps, first_step=trainer.step) as log:
         finished = trainer.run(log.write, cancelled=log.interrupted)
     if not finished:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class RandomisationRanges:
-    """Ranges of the random draws; (low, high) is uniform, "log" uniform in the logarithm, and a probability is a single number."""
+    """Ranges of the random draws; (low, high) is uniform, "log" uniform in the logarithm, and a single number is a probability."""
 
     soft_contrast: tuple[float, float] = (0.3, 1.2)
     bone_contrast: tuple[float, float] = (0.8, 2.5)
@@ -27,6 +27,29 @@ class RandomisationRanges:
     collimation: float = 0.4
     inversion: float = 0.1
     erasing: float = 0.3
+
+    def at_strength(self, strength: float) -> RandomisationRanges:
+        """These ranges drawn together towards the plain image: 1 leaves them as they are, 0 leaves nothing random."""
+
+        def between(plain: float, bounds: tuple[float, float]) -> tuple[float, float]:
+            return plain + strength * (bounds[0] - plain), plain + strength * (bounds[1] - plain)
+
+        def between_log(plain: float, bounds: tuple[float, float]) -> tuple[float, float]:
+            return plain * (bounds[0] / plain) ** strength, plain * (bounds[1] / plain) ** strength
+
+        return RandomisationRanges(
+            soft_contrast=between(1.0, self.soft_contrast),
+            bone_contrast=between(1.0, self.bone_contrast),
+            background_clutter=between(0.0, self.background_clutter),
+            photons_log=between_log(self.photons_log[1], self.photons_log),
+            scatter=between(0.0, self.scatter),
+            sharpness=between(0.0, self.sharpness),
+            gamma_log=between_log(1.0, self.gamma_log),
+            tools=strength * self.tools,
+            collimation=strength * self.collimation,
+            inversion=strength * self.inversion,
+            erasing=strength * self.erasing,
+        )
 
 
 class Randomiser:

@@ -23,7 +23,7 @@ from XRayRegistrationLib.network import SceneCoordinateNetwork
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .loss import scene_coordinate_loss
-from .randomise import Randomiser
+from .randomise import RandomisationRanges, Randomiser
 from .views import RenderedViews, ViewPool
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -45,6 +45,8 @@ class TrainingSettings:
         average_decay: of the exponential moving average of the weights, which becomes the model.
         checkpoint_every: steps between checkpoints.
         seed: of everything random.
+        randomisation: strength of the domain randomisation, 0 (plain images) to 1.
+        start: name of the model that the training starts from; empty for random weights.
     """
 
     camera: Camera
@@ -58,6 +60,8 @@ class TrainingSettings:
     average_decay: float = 0.998
     checkpoint_every: int = 250
     seed: int = 0
+    randomisation: float = 1.0
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,9 @@ class TrainingStatus:
 class Trainer:
     """Trains a network for the bones of one CT; a run that was stopped, or killed, goes on from the last checkpoint."""
 
-    def __init__(self, ct: CTVolume, bones: BoneLabels, settings: TrainingSettings, device: str, folder: Path) -> None:
+    def __init__(
+        self, ct: CTVolume, bones: BoneLabels, settings: TrainingSettings, device: str, folder: Path, start: Model | None = None
+    ) -> None:
         """Prepare the training, or resume the one that left a checkpoint in the folder.
 
         Args:
@@ -81,9 +87,10 @@ class Trainer:
             settings: see `TrainingSettings`.
             device: torch device, "cpu" or "cuda".
             folder: where the checkpoint is kept.
+            start: model whose weights to start from, of this CT or another with as many bones; None for random weights.
 
         Raises:
-            InputError: if the folder holds the checkpoint of a different training.
+            InputError: if the folder holds the checkpoint of a different training, or the network to start from has other sizes.
         """
         self.settings, self.device, self.checkpoint = settings, device, folder / CHECKPOINT_NAME
         torch.manual_seed(settings.seed)
@@ -97,10 +104,12 @@ class Trainer:
             camera=settings.camera,
         )
         self.network = build_network(self.description).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if start is not None:
+            self._copy_weights(start)
         self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.generator = torch.Generator(device=device)
-        self.randomise = Randomiser(self.generator)
+        self.randomise = Randomiser(self.generator, RandomisationRanges().at_strength(settings.randomisation))
         self.projector = Projector.from_ct(ct, bones, device)
         self.views = ViewPool(
             self.projector,
@@ -184,6 +193,14 @@ class Trainer:
         values = {"identity": self._identity(), "step": self.step, "seconds": self.seconds}
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.checkpoint, tensors, values)
+
+    def _copy_weights(self, start: Model) -> None:
+        try:
+            self.network.load_state_dict(start.network.state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                "The model to start from has a network of other sizes, or another number of bones; choose another model."
+            ) from error
 
     def _identity(self) -> str:
         """What has to be equal for a checkpoint to belong to this training."""
