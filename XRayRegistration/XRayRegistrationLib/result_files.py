@@ -1,0 +1,147 @@
+"""What a registration found, as files: numbers, pictures, point cloud and a scene for 3D Slicer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from DRRSimulatorLib.camera import FloatArray
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.projector import Projector
+from DRRSimulatorLib.surface import Surface
+
+from .metrics import environment, pose_error
+from .model import ModelDescription
+from .overlay import write_overlay
+from .point_cloud import point_cloud, write_polydata
+from .register import Registration
+from .scene_file import write_scene
+
+RESEARCH_USE = "Research use only: not for diagnosis or treatment."
+CONVENTIONS = (
+    "RAS and camera frames in mm; x_rig = ras_to_rig @ x_ras, x_camera = ras_to_camera @ x_ras. Camera: origin at the source, x along "
+    "image columns, y along rows, z towards the detector; pixel (0, 0) is the centre of the top-left pixel."
+)
+ERROR_POINTS = 2000  # of the surface, that errors are measured on
+
+
+def write_results(
+    folder: Path,
+    registration: Registration,
+    names: Sequence[str],
+    description: ModelDescription,
+    ct: CTVolume,
+    surfaces: Mapping[str, Surface],
+    projector: Projector,
+    reference: FloatArray | None = None,
+) -> list[Path]:
+    """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp and scene.mrb; result.json comes last.
+
+    Args:
+        folder: existing folder.
+        registration: what was found.
+        names: file name of each X-ray; folders in front of it are left out.
+        description: of the model that was used.
+        ct: the patient's CT.
+        surfaces: the bones' surfaces, by their names.
+        projector: of the CT.
+        reference: 4x4 ras_to_rig known to be true, where there is one.
+
+    Returns:
+        The files written.
+    """
+    names = [Path(name).name for name in names]
+    numbers = result_numbers(registration, names, description, surfaces, reference)
+    overlays = [folder / f"overlay_{number}.png" for number in range(1, len(names) + 1)]
+    for number, (path, view) in enumerate(zip(overlays, registration.views, strict=True)):
+        truth = None if reference is None else view.rig_to_camera @ reference
+        caption = f"{names[number]}: {agreement(registration, number)} {RESEARCH_USE}"
+        write_overlay(path, view, projector, registration.ras_to_camera(number), caption, truth)
+    cloud, scene, result = folder / "point_cloud.vtp", folder / "scene.mrb", folder / "result.json"
+    write_polydata(cloud, point_cloud(registration))
+    write_scene(scene, registration, [Path(name).stem for name in names], ct, surfaces, projector)
+    with atomic_path(result) as temporary:
+        temporary.write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
+    return [result, *overlays, cloud, scene]
+
+
+def agreement(registration: Registration, view: int) -> str:
+    """How well an X-ray agrees with the pose, in words."""
+    inliers = registration.estimate.inliers[view]
+    words = f"{inliers.sum()} of {len(inliers)} recognised points agree with the pose."
+    if registration.refinement:
+        refinement = registration.refinement
+        words += f" Similarity to the simulated X-ray {refinement.similarity:.2f} (before refinement {refinement.similarity_before:.2f})."
+    return words
+
+
+def result_numbers(
+    registration: Registration,
+    names: Sequence[str],
+    description: ModelDescription,
+    surfaces: Mapping[str, Surface],
+    reference: FloatArray | None = None,
+) -> dict[str, Any]:
+    """The numbers of a registration, values for JSON; arguments as for `write_results`."""
+    estimate, refinement = registration.estimate, registration.refinement
+    deviations = np.sqrt(np.diag(estimate.covariance))
+    measured = environment(seed=0)
+    return {
+        "note": RESEARCH_USE,
+        "conventions": CONVENTIONS,
+        "ras_to_rig": registration.ras_to_rig.tolist(),
+        "views": [_view_numbers(registration, number, name) for number, name in enumerate(names)],
+        "before_refinement": {
+            "ras_to_rig": estimate.ras_to_rig.tolist(),
+            "rms_residual_network_pixels": estimate.rms_residual_pixels,
+            "rotation_standard_deviations_deg": np.degrees(deviations[:3]).tolist(),
+            "translation_standard_deviations_mm": deviations[3:].tolist(),
+        },
+        "refinement": refinement and {"similarity_before": refinement.similarity_before, "similarity": refinement.similarity},
+        "errors": None if reference is None else _errors(registration, surfaces, reference),
+        "seconds": registration.seconds,
+        "model": {"ct_fingerprint": description.ct_fingerprint, "labels": {str(k): name for k, name in description.labels.items()}},
+        "versions": measured["versions"],
+        "date_utc": measured["date_utc"],
+    }
+
+
+def _view_numbers(registration: Registration, number: int, name: str) -> dict[str, Any]:
+    view, correspondences = registration.views[number], registration.correspondences[number]
+    inliers = registration.estimate.inliers[number]
+    sigma = np.percentile(correspondences.sigma_mm[inliers], (10, 50, 90)).tolist()
+    return {
+        "xray": name,
+        "polarity": view.xray.polarity,
+        "camera": view.camera.to_dict(),
+        "rig_to_camera": view.rig_to_camera.tolist(),
+        "ras_to_camera": registration.ras_to_camera(number).tolist(),
+        "correspondences": len(inliers),
+        "inliers": int(inliers.sum()),
+        "inlier_sigma_mm": dict(zip(("p10", "median", "p90"), sigma, strict=True)),
+        "network_pixel_mm": list(correspondences.camera.pixel_spacing),
+    }
+
+
+def _errors(registration: Registration, surfaces: Mapping[str, Surface], reference: FloatArray) -> list[dict[str, float | None]]:
+    """Errors in the camera of each view; infinite ones as None."""
+    points = _joined(surfaces).sample(ERROR_POINTS, np.random.default_rng(0))
+    errors = []
+    for number, view in enumerate(registration.views):
+        truth = view.rig_to_camera @ reference
+        error = pose_error(registration.ras_to_camera(number), truth, view.camera, points, points.mean(axis=0))
+        errors.append({measure: value if np.isfinite(value) else None for measure, value in asdict(error).items()})
+    return errors
+
+
+def _joined(surfaces: Mapping[str, Surface]) -> Surface:
+    """All surfaces as one."""
+    parts = list(surfaces.values())
+    firsts = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
+    triangles = np.concatenate([part.triangles + first for part, first in zip(parts, firsts, strict=True)])
+    return Surface(np.concatenate([part.points for part in parts]), triangles.astype(np.int32))

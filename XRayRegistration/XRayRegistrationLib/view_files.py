@@ -1,0 +1,76 @@
+"""The X-rays of one patient from files, each with its camera, and where the cameras are to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
+from DRRSimulatorLib.errors import InputError
+
+from .calibration import read_calibration
+from .exposed_field import Polarity
+from .view import View
+from .xray import XRay, read_xray
+
+
+def read_views(
+    xrays: Sequence[Path], cameras: Sequence[Path], polarity: Polarity | None = None, geometry: tuple[float, float] | None = None
+) -> tuple[list[View], FloatArray | None]:
+    """Read X-rays with their cameras.
+
+    An X-ray's camera comes from its camera file; without one from the geometry given, or from the X-ray's own DICOM header.
+
+    A calibration text tells where the camera stands in the calibration's world: this world is the rig. The JSON of a simulated
+    X-ray tells where the camera stands to the patient. That is what a registration looks for and must not know, so the rig is the
+    first X-ray's camera, and only the cameras' places to each other are taken from the poses; they also give the true pose, to compare
+    with.
+
+    Args:
+        xrays: image files.
+        cameras: a file for each X-ray in the same order, JSON of `save_view` (*.json) or calibration text; or none.
+        polarity: of all X-rays; None = from the file, or guessed.
+        geometry: source-to-detector distance and pixel spacing at the detector, mm, of a single X-ray whose principal point is its middle.
+
+    Returns:
+        The views, and the true 4x4 ras_to_rig where the camera files tell it.
+
+    Raises:
+        InputError: if a file cannot be used, an X-ray's camera is unknown, or several cameras' places to each other are.
+    """
+    if cameras and len(cameras) != len(xrays):
+        raise InputError(f"There are {len(xrays)} X-rays but {len(cameras)} camera files; give one for each X-ray, in the same order.")
+    if cameras and geometry:
+        raise InputError("Give either camera files, or the source-to-detector distance and the pixel spacing; not both.")
+    images = [read_xray(path, polarity) for path in xrays]
+    if not cameras:
+        if len(images) > 1:
+            raise InputError("Several X-rays need a camera file each, which tells where the cameras are to each other; use --camera.")
+        return [View(images[0], _own_camera(images[0], xrays[0], geometry))], None
+    calibrations = [read_calibration(path, image.pixels.shape) for path, image in zip(cameras, images, strict=True)]
+    poses = [pose for _, pose in calibrations]
+    known = [pose for pose in poses if pose is not None]
+    if len(known) < len(images) and len(images) > 1:
+        raise InputError("A camera file tells no pose, so where the cameras are to each other is unknown; give files with poses.")
+    simulated = [path.suffix.lower() == ".json" for path in cameras]
+    if any(simulated) and not all(simulated):
+        raise InputError("Camera JSON and calibration texts speak of different worlds; give all cameras in one format.")
+    if not known:
+        return [View(images[0], calibrations[0][0])], None
+    truth = known[0] if all(simulated) else None
+    world_to_rig = np.eye(4) if truth is None else truth
+    rig_to_camera = [pose @ invert_pose(world_to_rig) for pose in known]
+    return [View(image, camera, pose) for image, (camera, _), pose in zip(images, calibrations, rig_to_camera, strict=True)], truth
+
+
+def _own_camera(xray: XRay, path: Path, geometry: tuple[float, float] | None) -> Camera:
+    if geometry:
+        rows, columns = xray.pixels.shape
+        return Camera.centred(*geometry, (rows, columns))
+    if xray.camera is None:
+        raise InputError(
+            f"{path.name} does not tell its geometry; give a camera file with --camera, or the source-to-detector distance and the "
+            "pixel spacing at the detector with --sdd and --pixel-spacing, in mm."
+        )
+    return xray.camera
