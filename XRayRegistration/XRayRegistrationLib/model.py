@@ -13,8 +13,14 @@ from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
 
 if TYPE_CHECKING:
+    import torch
+
     from .network import SceneCoordinateNetwork
 
+# Kernels of at least so many weights are stored in 8 bits, which keeps the file small. They are those of the coarsest level: rounding
+# them moved the poses of 16 X-rays by 0.03 mm (median), rounding all kernels by 1 mm.
+LARGE_KERNEL = 500_000
+SCALE_SUFFIX = ".scale"
 FORMAT = "xray-registration scene-coordinate model, version 1"
 
 
@@ -99,14 +105,17 @@ def build_network(description: ModelDescription) -> SceneCoordinateNetwork:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file with 16-bit floating-point weights, atomically."""
-    import torch
+    """Write a model file, atomically: 16-bit weights, and the few largest kernels as 8-bit integers with a scale per first channel."""
     from safetensors.torch import save_file
 
-    weights = {
-        name: (tensor.half() if tensor.dtype == torch.float32 else tensor).contiguous().cpu()
-        for name, tensor in model.network.state_dict().items()
-    }
+    weights: dict[str, torch.Tensor] = {}
+    for name, tensor in model.network.state_dict().items():
+        if tensor.numel() < LARGE_KERNEL:
+            weights[name] = (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+            continue
+        scale = tensor.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
+        weights[name] = (tensor / scale).round().char().contiguous().cpu()
+        weights[name + SCALE_SUFFIX] = scale.contiguous().cpu()
     with atomic_path(path) as temporary:
         save_file(weights, temporary, metadata={"format": FORMAT, "description": model.description.to_json()})
 
@@ -124,7 +133,7 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  safe_open is not a mapping
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
     if metadata.get("format") != FORMAT:
@@ -132,7 +141,16 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     description = ModelDescription.from_json(metadata.get("description", ""))
     network = build_network(description)
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+        network.load_state_dict(_weights(stored))
+    except (RuntimeError, KeyError) as error:
         raise InputError(f"The weights in {path} do not fit the network that it describes; train the model again.") from error
     return Model(network.to(device).eval(), description)
+
+
+def _weights(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of what `save_model` stored."""
+    return {
+        name: tensor.float() * stored[name + SCALE_SUFFIX] if name + SCALE_SUFFIX in stored else tensor
+        for name, tensor in stored.items()
+        if not name.endswith(SCALE_SUFFIX)
+    }
