@@ -1,0 +1,122 @@
+"""The model file: what is saved comes back, and what is no model is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.errors import InputError
+from safetensors.torch import load_file, save_file
+from XRayRegistrationLib.model import FORMAT, LARGE_KERNEL, Model, ModelDescription, build_network, load_model, save_model
+
+DESCRIPTION = ModelDescription(
+    ct_fingerprint="0" * 64,
+    labels={1: "femur_left", 4: "hip_right"},
+    centre_ras=(1.0, -2.0, 3.5),
+    scale_mm=120.0,
+    camera=Camera.centred(1020.0, 2.32, (128, 128)),
+    channels=(8, 16, 256),
+    training={"seed": 3},
+)
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    return Model(build_network(DESCRIPTION).eval(), DESCRIPTION)
+
+
+def test_a_saved_model_says_the_same_of_an_image(model: Model, tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", model)
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert loaded.description == DESCRIPTION
+    images = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        assert torch.allclose(loaded.network(images), model.network(images), atol=5e-3)
+
+
+def test_only_large_kernels_lose_more_than_16_bits_do(model: Model, tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", model)
+    restored = load_model(tmp_path / "model.safetensors").network.state_dict()
+    sizes = [tensor.numel() for tensor in restored.values()]
+    assert max(sizes) >= LARGE_KERNEL > min(sizes)
+    for name, tensor in model.network.state_dict().items():
+        error = (restored[name] - tensor).abs()
+        if tensor.numel() >= LARGE_KERNEL:
+            step = tensor.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
+            assert (error <= 0.501 * step).all(), name
+        else:
+            assert torch.equal(restored[name], tensor.half().float() if tensor.is_floating_point() else tensor), name
+
+
+def test_maps_have_one_mask_two_points_and_two_scales_per_bone(model: Model) -> None:
+    maps = model.network.scene_maps(torch.zeros(3, 1, 64, 96))
+    assert maps.mask_logits.shape == (3, 2, 16, 24)
+    assert maps.coordinates.shape == (3, 2, 2, 3, 16, 24)
+    assert maps.log_scale.shape == (3, 2, 2, 16, 24)
+
+
+def test_a_model_refuses_another_ct(model: Model) -> None:
+    hu = np.zeros((4, 4, 4), dtype=np.float32)
+    with pytest.raises(InputError, match="trained on another CT"):
+        model.check_ct(CTVolume(hu, np.eye(4)))
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> Path:
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": [4096, 8]}, "implausible"),
+        ({"channels": [8]}, "implausible"),
+        ({"output_stride": 0}, "implausible"),
+        ({"labels": {}}, "implausible"),
+        ({"scale_mm": -1.0}, "implausible"),
+        ({"centre_ras": [0, 0]}, "damaged"),
+        ({"labels": ["bone"]}, "damaged"),
+        ({"camera": {"image_size": [0, 0]}}, "damaged|camera"),
+        ({"channels": [8, 16, 32]}, "do not fit"),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused(model: Model, tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    description = json.dumps(json.loads(DESCRIPTION.to_json()) | changes)
+    with pytest.raises(InputError, match=message):
+        load_model(write(path, load_file(path), {"format": FORMAT, "description": description}))
+
+
+def test_files_that_are_no_models_are_refused(model: Model, tmp_path: Path) -> None:
+    text = tmp_path / "text.safetensors"
+    text.write_text("not a model")
+    other = write(tmp_path / "other.safetensors", {"weight": torch.zeros(1)}, {"format": "pt"})
+    truncated = tmp_path / "truncated.safetensors"
+    save_model(truncated, model)
+    truncated.write_bytes(truncated.read_bytes()[:-1000])
+    for path, message in ((tmp_path / "none", "does not exist"), (text, "cannot be read"), (other, "not a"), (truncated, "cannot be read")):
+        with pytest.raises(InputError, match=message):
+            load_model(path)
+
+
+def test_saving_over_a_model_that_cannot_be_written_keeps_it(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    before = path.read_bytes()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_model(path, replace(model, description=replace(DESCRIPTION, scale_mm=1.0)))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,178 @@
+"""Registration: with a network that knows the truth the pose is exact; refinement finds it again from nearby, and never makes it worse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, transform_points
+from DRRSimulatorLib.errors import InputError
+from small_patient import CENTRE_RAS, SmallPatient
+from torch import nn
+from XRayRegistrationLib.correspondences import network_image
+from XRayRegistrationLib.metrics import pose_error
+from XRayRegistrationLib.model import Model, ModelDescription
+from XRayRegistrationLib.network import SceneMaps
+from XRayRegistrationLib.pose import PoseNotFoundError
+from XRayRegistrationLib.refine import Refiner, local_normalisation
+from XRayRegistrationLib.register import register
+from XRayRegistrationLib.view import View
+from XRayRegistrationLib.xray import XRay
+
+STRIDE = 4
+
+
+class OracleNetwork(nn.Module):
+    """Says of every X-ray what the projector knows to be true, given the pose; of a blank image that there is no bone."""
+
+    size_multiple = 16
+
+    def __init__(self, patient: SmallPatient, description: ModelDescription, expected: list[tuple[Camera, FloatArray]]) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+        self.patient, self.description, self.expected = patient, description, expected
+
+    def scene_maps(self, images: torch.Tensor) -> SceneMaps:
+        camera, pose = self.expected.pop(0)
+        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
+        hits = torch.from_numpy(self.patient.projector.scene_coordinates(camera.resized(size), pose[None]).numpy().copy())
+        centre = torch.tensor(self.description.centre_ras).view(1, 1, 3, 1, 1)
+        coordinates = (hits.view(1, 2, 3, *size) - centre) / self.description.scale_mm
+        bone = torch.isfinite(hits[:, :1]) & bool(images.std() > 0)
+        return SceneMaps(bone.float() * 20 - 10, torch.nan_to_num(coordinates)[:, None], torch.full((1, 1, 2, *size), -4.0))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """X-rays of the small patient, the true pose, and a model that knows it."""
+
+    views: list[View]
+    model: Model
+    ras_to_rig: FloatArray
+
+
+def setup(patient: SmallPatient, description: ModelDescription, rigs: list[FloatArray], cameras: list[Camera]) -> Setup:
+    ras_to_rig = np.asarray(CArmView(25, -10, 8, (5, -10), 720).ras_to_camera(CENTRE_RAS))
+    views = [patient.view(rig @ ras_to_rig, camera, rig) for camera, rig in zip(cameras, rigs, strict=True)]
+    model = Model(OracleNetwork(patient, description, []), description)  # type: ignore[arg-type]
+    expected = [(network_image(view.image, view.camera, model)[1], view.rig_to_camera @ ras_to_rig) for view in views]
+    return Setup(views, Model(OracleNetwork(patient, description, expected), description), ras_to_rig)  # type: ignore[arg-type]
+
+
+ONE = [np.eye(4)]
+OBLONG = Camera(1000.0, (1.3, 1.1), (210, 190), (101.0, 92.5))
+SQUARE = Camera.centred(1000.0, 1.2, (200, 200))
+
+
+@pytest.fixture(scope="module")
+def refiner(patient: SmallPatient) -> Refiner:
+    return Refiner(patient.projector, CENTRE_RAS)
+
+
+def mtre(found: FloatArray, true: FloatArray, patient: SmallPatient) -> float:
+    points = patient.surfaces["bone"].points
+    return pose_error(found, true, SQUARE, points, points.mean(axis=0)).mtre_mm
+
+
+@pytest.mark.parametrize("camera", [SQUARE, OBLONG], ids=["square", "oblong pixels, principal point off centre"])
+def test_true_scene_coordinates_give_the_true_pose(patient: SmallPatient, description: ModelDescription, camera: Camera) -> None:
+    case = setup(patient, description, ONE, [camera])
+    registration = register(case.views, patient.ct, case.model)
+    assert mtre(registration.ras_to_rig, case.ras_to_rig, patient) < 0.05
+    assert registration.refinement is None
+
+
+def test_two_views_are_solved_in_the_frame_of_their_rig(patient: SmallPatient, description: ModelDescription) -> None:
+    pivot = np.array([0.0, 0.0, 720.0])
+    rigs = [move_pose(np.eye(4), pivot, (0.0, 0.3, 0.0, 10.0, 0.0, 5.0)), move_pose(np.eye(4), pivot, (0.0, -1.0, 0.1, 0.0, 5.0, 0.0))]
+    case = setup(patient, description, rigs, [SQUARE, OBLONG])
+    registration = register(case.views, patient.ct, case.model)
+    assert mtre(registration.ras_to_rig, case.ras_to_rig, patient) < 0.05
+    assert np.allclose(registration.ras_to_camera(1), rigs[1] @ registration.ras_to_rig)
+
+
+def test_the_same_seed_gives_the_same_pose(patient: SmallPatient, description: ModelDescription) -> None:
+    poses = []
+    for _ in range(2):
+        case = setup(patient, description, ONE, [SQUARE])
+        poses.append(register(case.views, patient.ct, case.model, seed=4).ras_to_rig)
+    assert np.allclose(*poses, atol=1e-6)
+
+
+def test_a_blank_image_has_no_pose(patient: SmallPatient, description: ModelDescription) -> None:
+    case = setup(patient, description, ONE, [SQUARE])
+    flat = XRay(np.random.default_rng(0).normal(100, 1e-3, (200, 200)).astype(np.float32), np.ones((200, 200), bool), "attenuation")
+    blank = View(flat, SQUARE)
+    object.__setattr__(blank, "image", np.zeros((200, 200), np.float32))
+    with pytest.raises(PoseNotFoundError, match="points of the bone"):
+        register([blank], patient.ct, case.model)
+
+
+def test_an_xray_too_small_for_the_network_is_refused(patient: SmallPatient, description: ModelDescription) -> None:
+    case = setup(patient, description, ONE, [SQUARE])
+    tiny = Camera.centred(1000.0, 0.1, (40, 40))
+    view = View(XRay.from_pixels(np.arange(1600.0).reshape(40, 40), "attenuation"), tiny)
+    with pytest.raises(InputError, match="check the pixel spacing"):
+        register([view], patient.ct, case.model)
+
+
+def test_an_xray_and_a_camera_of_other_sizes_are_refused(patient: SmallPatient) -> None:
+    xray = XRay.from_pixels(np.arange(1600.0).reshape(40, 40), "attenuation")
+    with pytest.raises(InputError, match="give the camera of this image"):
+        View(xray, SQUARE)
+
+
+def test_a_bright_spot_stays_on_its_ray_in_the_networks_pixels(patient: SmallPatient, description: ModelDescription) -> None:
+    case = setup(patient, description, ONE, [OBLONG])
+    rows, columns = np.indices(OBLONG.image_size)
+    for row, column in ((60.0, 50.0), (140.3, 120.8)):
+        spot = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * 6.0**2)).astype(np.float32)
+        image, camera = network_image(spot, OBLONG, case.model)
+        weights = image[0, 0].numpy().astype(np.float64)
+        v, u = (float((index * weights).sum() / weights.sum()) for index in np.indices(weights.shape))
+        ray = camera.back_project([[u, v]], 1.0)
+        assert camera.focal_lengths == pytest.approx(description.camera.focal_lengths, rel=0.02)
+        assert OBLONG.project(ray)[0] == pytest.approx((column, row), abs=0.1)
+
+
+@pytest.mark.parametrize("inverted", [False, True], ids=["bone dark", "bone bright"])
+def test_refinement_finds_the_pose_again_from_nearby(patient: SmallPatient, refiner: Refiner, inverted: bool) -> None:
+    true = np.asarray(CArmView(-15, 12, 4, (6, 9), 690).ras_to_camera(CENTRE_RAS))
+    view = patient.view(true, SQUARE, np.eye(4))
+    if inverted:
+        # Another gain and offset than the DRR has.
+        view = View(XRay(40 + 300 * view.image, view.xray.field, "attenuation"), SQUARE)
+    start = move_pose(true, transform_points(true, CENTRE_RAS[None])[0], (0.03, -0.04, 0.03, 3.0, -3.0, 15.0))
+    result = refiner.refine([view], start)
+    assert mtre(start, true, patient) > 10
+    assert mtre(result.ras_to_rig, true, patient) < 1.0
+    assert result.similarity > result.similarity_before
+
+
+def test_refinement_over_two_views_fixes_the_depth(patient: SmallPatient, refiner: Refiner) -> None:
+    true = np.asarray(CArmView(0, 0, 0, (0, 0), 700).ras_to_camera(CENTRE_RAS))
+    side = move_pose(np.eye(4), np.array([0.0, 0.0, 700.0]), (0.0, np.pi / 2, 0.0, 0.0, 0.0, 0.0))
+    views = [patient.view(rig @ true, SQUARE, rig) for rig in (np.eye(4), side)]
+    start = move_pose(true, transform_points(true, CENTRE_RAS[None])[0], (0.02, 0.02, -0.02, 2.0, -2.0, 8.0))
+    assert mtre(refiner.refine(views, start).ras_to_rig, true, patient) < 0.3
+
+
+def test_refinement_never_lowers_its_own_measure(patient: SmallPatient, refiner: Refiner) -> None:
+    noise = np.random.default_rng(1).normal(0, 1, (200, 200)).astype(np.float32)
+    view = View(XRay(noise, np.ones((200, 200), bool), "attenuation"), SQUARE)
+    start = np.asarray(CArmView(0, 0, 0, (0, 0), 700).ras_to_camera(CENTRE_RAS))
+    result = refiner.refine([view], start)
+    assert result.similarity >= result.similarity_before
+
+
+def test_local_normalisation_takes_out_gain_and_offset_and_leaves_nothing_outside_the_field() -> None:
+    image = np.random.default_rng(2).random((48, 64)).astype(np.float32)
+    field = np.ones_like(image)
+    field[:, :10] = 0
+    normal: npt.NDArray[np.float32] = local_normalisation(image, field)
+    assert np.allclose(local_normalisation(7 * image - 3, field), normal, atol=1e-4)
+    assert (normal[:, :10] == 0).all()
+    assert abs(float(normal[:, 10:].mean())) < 0.1
