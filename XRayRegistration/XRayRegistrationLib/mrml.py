@@ -77,7 +77,7 @@ class SceneBundle:
 
     def add_line(self, name: str, ends: Sequence[Sequence[float]], transform: str | None = None) -> str:
         """A locked markups line between two points, mm, whose ends are not marked."""
-        display = self._add("MarkupsDisplay", f"{name} display", propertiesLabelVisibility="false")
+        display = self._add("MarkupsDisplay", f"{name} display", propertiesLabelVisibility="false", glyphScale=1)
         file = self._file("MarkupsLine", ".mrk.json")
         points = [{"position": list(end), "positionStatus": "defined", "visibility": False} for end in ends]
         line = {"type": "Line", "coordinateSystem": "RAS", "coordinateUnits": "mm", "locked": True, "controlPoints": points}
