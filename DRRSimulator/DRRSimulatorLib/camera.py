@@ -75,8 +75,8 @@ class Camera:
             InputError: if K is not an upper triangular camera matrix without skew.
         """
         k = np.asarray(matrix, dtype=np.float64)
-        if k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0:
-            raise InputError(f"A camera matrix has shape 3x3 and positive focal lengths, but this was given: {k.tolist()}.")
+        if k.shape != (3, 3) or not np.isfinite(k).all() or np.diag(k).min() <= 0:
+            raise InputError(f"A camera matrix has shape 3x3 and a positive diagonal, but this was given: {k.tolist()}.")
         k = k / k[2, 2]
         if abs(k[0, 1]) > 1e-3 * k[0, 0] or np.abs(k[[1, 2, 2], [0, 0, 1]]).max() > 1e-9:
             raise InputError(f"Only camera matrices without skew are supported, but this was given: {k.tolist()}.")
@@ -160,7 +160,7 @@ class Camera:
                 (int(size[0]), int(size[1])),
                 (float(point[0]), float(point[1])),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
@@ -222,6 +222,9 @@ class CArmView:
         roll_deg: rotation of the detector about the beam; positive turns the patient counter-clockwise in the image.
         offset_mm: where the point lies beside the central ray, (along columns, along rows), mm at the point's depth.
         source_to_point_mm: depth of the point from the source along the central ray.
+
+    Raises:
+        InputError: if a number is not finite.
     """
 
     primary_deg: float = 0.0
@@ -229,6 +232,10 @@ class CArmView:
     roll_deg: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     source_to_point_mm: float = 700.0
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.primary_deg, self.secondary_deg, self.roll_deg, *self.offset_mm, self.source_to_point_mm))):
+            raise InputError(f"The numbers of a C-arm view must be finite, but this was given: {self}.")
 
     def ras_to_camera(self, point_ras: npt.ArrayLike) -> FloatArray:
         """4x4 pose of the camera that sees the point (3,), RAS mm, this way."""
@@ -317,7 +324,7 @@ def load_view(path: Path) -> tuple[Camera, FloatArray | None]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no text
         raise InputError(f"The camera file {path} cannot be read as JSON: {error}.") from error
     if not isinstance(values, dict) or not isinstance(values.get("camera", values), dict):
         raise InputError(f"The camera file {path} does not hold a camera.")

@@ -86,8 +86,9 @@ def make_ray(grid: Grid, source: wp.vec3, direction: wp.vec3):
     else:
         high = wp.min(high, source[main])
         ray.forward = -1
-    ray.first_slice = int(wp.ceil(low))
-    ray.last_slice = int(wp.floor(high))
+    # Rays that miss the grid may leave it at slices beyond the integers.
+    ray.first_slice = int(wp.ceil(wp.min(low, float(size[main]))))
+    ray.last_slice = int(wp.floor(wp.max(high, -1.0)))
     return ray
 
 
