@@ -1,0 +1,150 @@
+"""drr-simulate: simulated X-rays of a CT, with their cameras and scene coordinates."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from .camera import Camera, CArmView, FloatArray, ViewRange, sample_poses, save_view
+from .commands import run_command
+from .errors import InputError
+from .files import atomic_path
+from .image_file import write_picture, write_slice
+from .physics import OPEN_FIELD_PHOTONS, log_transform, simulate_xray, window_to_16_bit
+from .view_list import read_views
+
+FRONTAL = CArmView()
+
+# The 65535 grey values of a picture: noise needs room above the open field, and no ray through a patient is attenuated by exp(-13).
+GREY_VALUES_PER_UNIT = {"intensity": 50000, "attenuation": 5000}
+
+
+class ImageFormat(str, Enum):
+    """File formats of the images."""
+
+    tiff = "tiff"
+    png = "png"
+    nrrd = "nrrd"
+
+
+class ImageKind(str, Enum):
+    """What the images show."""
+
+    intensity = "intensity"
+    attenuation = "attenuation"
+
+
+def simulate(
+    ct: Annotated[Path, typer.Argument(help="CT: a DICOM folder, NIfTI, NRRD or MHA file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to; made where it is missing.")],
+    labels: Annotated[Path | None, typer.Option(help="Label map of the bones; default: segmented automatically.")] = None,
+    series: Annotated[str | None, typer.Option(help="Series instance UID, where the DICOM folder holds several CTs.")] = None,
+    primary: Annotated[float, typer.Option(help="C-arm angle LAO (+) / RAO (-), degrees.")] = FRONTAL.primary_deg,
+    secondary: Annotated[float, typer.Option(help="C-arm angle CRAN (+) / CAUD (-), degrees.")] = FRONTAL.secondary_deg,
+    roll: Annotated[float, typer.Option(help="Rotation of the detector about the beam, degrees.")] = FRONTAL.roll_deg,
+    offset: Annotated[tuple[float, float], typer.Option(help="Bone's place beside the central ray, X Y, mm.")] = FRONTAL.offset_mm,
+    source_to_bone: Annotated[float, typer.Option(help="From the source to the bone's middle, mm.")] = FRONTAL.source_to_point_mm,
+    views: Annotated[Path | None, typer.Option(
+        help="Views from a list, .json or .csv: primary_deg, secondary_deg, roll_deg, offset_x_mm, offset_y_mm, source_to_bone_mm."
+    )] = None,
+    random: Annotated[int | None, typer.Option(min=1, help="So many random views, of the ranges that scr-train uses.")] = None,
+    sdd: Annotated[float, typer.Option(help="Source-to-detector distance, mm.")] = 1020.0,
+    pixel_spacing: Annotated[float, typer.Option(help="Distance of the detector's pixels, mm.")] = 0.58,
+    size: Annotated[tuple[int, int], typer.Option(help="Rows and columns of the image.")] = (512, 512),
+    image: Annotated[ImageKind, typer.Option(help="Intensity (bone dark), or attenuation: its -log (bone bright).")] = ImageKind.intensity,
+    image_format: Annotated[ImageFormat, typer.Option("--format", help="File format of the images.")] = ImageFormat.tiff,
+    noise: Annotated[bool, typer.Option(help="Quantum noise.")] = True,
+    photons: Annotated[float, typer.Option(min=1, max=1e12, help="Photons in a pixel of the open field.")] = OPEN_FIELD_PHOTONS,
+    scene_coordinates: Annotated[bool, typer.Option("--scene-coordinates", help="Write where the rays enter and leave each bone.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random; image n depends on the seed and n only.")] = 0,
+) -> None:  # fmt: skip
+    """Simulate X-rays of a CT.
+
+    View 1 is view_0001.tiff and its camera is view_0001.json. TIFF and PNG hold 16 bits: 50000 times the intensity, whose open field
+    is 1, or 5000 times the attenuation. NRRD holds the values themselves, float32, as a slice that lies where the detector is.
+
+    Scene coordinates of label 1 are view_0001_label1_entry.nrrd and view_0001_label1_exit.nrrd: vectors of RAS mm, NaN off the bone.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from .bone import read_labels, segment_bone
+    from .ct import read_ct
+    from .projector import Projector
+    from .surface import bone_surface
+
+    camera = Camera.centred(sdd, pixel_spacing, size)
+    single = CArmView(primary, secondary, roll, offset, source_to_bone)
+    if (views is not None) + (random is not None) + (single != FRONTAL) > 1:
+        raise InputError("Give one of these: a list of views (--views), a number of random views (--random), or the angles of one view.")
+    volume = read_ct(ct, series)
+    bones = read_labels(labels, volume) if labels else segment_bone(volume)
+    points = bone_surface(bones).sample(4000, np.random.default_rng(0))
+    chosen = read_views(views) if views else [single]
+    # One stream of random numbers for each image: it stays the same when there are more images or fewer.
+    streams = [np.random.default_rng([seed, number + 1]) for number in range(random or len(chosen))]
+    if random:
+        poses = np.concatenate([sample_poses(1, camera, points, ViewRange(), stream) for stream in streams])
+    else:
+        poses = np.stack([view.ras_to_camera(points.mean(axis=0)) for view in chosen])
+    _check_depths(poses, points.mean(axis=0), sdd)
+    projector = Projector.from_ct(volume, bones)
+    _make_folder(output)
+    for number, (pose, stream) in enumerate(zip(track(poses, "simulating", console=Console(stderr=True)), streams, strict=True), 1):
+        stem = output / f"view_{number:04d}"
+        intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, photons if noise else None)
+        _write_image(stem, intensity, image.value, image_format.value, camera, pose)
+        with atomic_path(stem.with_suffix(".json")) as temporary:
+            save_view(temporary, camera, pose)
+        if scene_coordinates:
+            _write_coordinates(stem, projector.scene_coordinates(camera, pose[None]).numpy()[0], list(bones.names), camera, pose)
+    typer.echo(f"X-rays written to {output}: {len(poses)}.")
+
+
+def _check_depths(poses: FloatArray, centre: FloatArray, sdd: float) -> None:
+    """Refuse views that no C-arm can have."""
+    depths = poses[:, 2, :3] @ centre + poses[:, 2, 3]
+    possible = (depths > 0) & (depths < sdd)
+    if not possible.all():
+        raise InputError(
+            f"View {np.argmin(possible) + 1} is impossible: the bone's middle must lie between the source and the detector, which "
+            f"is {sdd:g} mm away."
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+
+
+def _write_image(
+    stem: Path, intensity: npt.NDArray[np.float32], kind: str, image_format: str, camera: Camera, ras_to_camera: FloatArray
+) -> None:
+    image = intensity if kind == "intensity" else log_transform(intensity)
+    path = stem.with_suffix(f".{image_format}")
+    if image_format == "nrrd":
+        write_slice(path, image, camera.detector_to_ras(ras_to_camera))
+    else:
+        write_picture(path, window_to_16_bit(image, 0, 65535 / GREY_VALUES_PER_UNIT[kind]), camera.pixel_spacing)
+
+
+def _write_coordinates(
+    stem: Path, coordinates: npt.NDArray[np.float32], labels: list[int], camera: Camera, ras_to_camera: FloatArray
+) -> None:
+    """Write the channels (6 * labels, rows, columns) of `Projector.scene_coordinates` as one vector image per label and surface."""
+    to_ras = camera.detector_to_ras(ras_to_camera)
+    surfaces = [f"label{label}_{surface}" for label in labels for surface in ("entry", "exit")]
+    for surface, points in zip(surfaces, coordinates.reshape(-1, 3, *camera.image_size), strict=True):
+        write_slice(stem.with_name(f"{stem.name}_{surface}.nrrd"), np.moveaxis(points, 0, -1), to_ras)
+
+
+def main() -> None:
+    """Entry point of drr-simulate."""
+    run_command(simulate)
