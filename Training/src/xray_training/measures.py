@@ -27,7 +27,7 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     """Name with unit, meaning and formatted statistics of every measure of a summary; a value that does not exist is a dash."""
 
     def text(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}"
+        return "-" if value is None else f"{value:.3f}"
 
     return [
         (f"{name} ({unit})", meaning, [text(summary[key][statistic]) for statistic in STATISTICS])

@@ -46,7 +46,7 @@ def write_report(path: Path, summary: dict[str, Any], pictures: Sequence[Picture
     Args:
         path: HTML file.
         summary: as `evaluate.summary` makes it.
-        pictures: overlays to show.
+        pictures: overlays to show; they bear their captions.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -61,8 +61,8 @@ def write_report(path: Path, summary: dict[str, Any], pictures: Sequence[Picture
         statistics=list(STATISTICS.values()),
         tables=tables,
         plots=[
-            _picture(_distributions(summary), "Share of all X-rays with an error up to the value; the higher the curve, the better."),
-            _picture(_errors_by_view(summary), "mTRE of every X-ray by how it was taken; note the logarithmic scale."),
+            _picture(_distributions(summary), "Share of all X-rays with an error up to the value, on a logarithmic scale."),
+            _picture(_errors_by_view(summary), "mTRE of every X-ray by how it was taken, on a logarithmic scale."),
         ],
         pictures=pictures,
     )
@@ -91,7 +91,7 @@ def _overlay(suite: Suite, patient: Patient, result: CaseResult) -> Picture:
     view = suite.case(result.number, patient).view
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "overlay.png"
-        write_overlay(file, view, patient.projector, result.pose, "", result.reference)
+        write_overlay(file, view, patient.projector, result.pose, overlay_caption(result), result.reference)
         return Picture(overlay_caption(result), file.read_bytes())
 
 
@@ -117,18 +117,19 @@ def _distributions(summary: dict[str, Any]) -> Figure:
             before = [case["before_refinement"] for case in summary["cases"]]
             _distribution(axes, _errors(before, measure), BEFORE_COLOUR, "before refinement")
         _distribution(axes, _errors(summary["cases"], measure), FINAL_COLOUR, "result")
-        axes.set(xlabel=label, xlim=(0, None), ylim=(0, 1.02))
+        axes.set(xlabel=label, xscale="log", ylim=(0, 1.02))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("Share of all X-rays")
-    figure.axes[0].legend(loc="lower right", fontsize=8)
+    figure.axes[0].legend(loc="upper left", fontsize=8)
     return figure
 
 
 def _distribution(axes: Axes, errors: list[float], colour: str, label: str) -> None:
     """Steps up to the share of the X-rays that have a finite error."""
-    ordered = np.sort(errors)
-    finite = ordered[np.isfinite(ordered)]
-    axes.step([0, *finite], np.arange(len(finite) + 1) / len(ordered), where="post", color=colour, label=label)
+    finite = np.sort([error for error in errors if np.isfinite(error)])
+    axes.step(finite, np.arange(1, len(finite) + 1) / len(errors), where="post", color=colour, label=label)
 
 
 def _errors_by_view(summary: dict[str, Any]) -> Figure:
@@ -146,6 +147,8 @@ def _errors_by_view(summary: dict[str, Any]) -> Figure:
     for axes, (parameter, label) in zip(figure.subplots(1, 4, sharey=True), parameters.items(), strict=True):
         axes.plot([case[parameter] for case in cases], [case["mtre_mm"] for case in cases], ".", color=FINAL_COLOUR, alpha=0.6)
         axes.set(xlabel=label, yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("mTRE (mm)")
     return figure
