@@ -50,7 +50,7 @@ def read_series(folder: Path, series_uid: str | None, air_hu: float) -> sitk.Ima
             slices are not a regular stack (missing, repeated, unevenly spaced or differently oriented slices).
     """
     slices = _choose(_find_series(folder), folder, series_uid)
-    normal = np.cross(slices[0].axes[:, 0], slices[0].axes[:, 1])
+    normal = np.asarray(np.cross(slices[0].axes[:, 0], slices[0].axes[:, 1]), dtype=np.float64)
     slices.sort(key=lambda item: float(normal @ item.position))
     _check_regular(slices, normal)
     hu = np.empty((len(slices), *slices[0].size), dtype=np.float32)

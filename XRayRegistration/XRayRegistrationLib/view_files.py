@@ -48,7 +48,7 @@ def read_views(
         if len(images) > 1:
             raise InputError("Several X-rays need a camera file each, which tells where the cameras are to each other; use --camera.")
         return [View(images[0], _own_camera(images[0], xrays[0], geometry))], None
-    calibrations = [read_calibration(path, image.pixels.shape) for path, image in zip(cameras, images, strict=True)]
+    calibrations = [read_calibration(path, image.image_size) for path, image in zip(cameras, images, strict=True)]
     poses = [pose for _, pose in calibrations]
     known = [pose for pose in poses if pose is not None]
     if len(known) < len(images) and len(images) > 1:
@@ -66,8 +66,7 @@ def read_views(
 
 def _own_camera(xray: XRay, path: Path, geometry: tuple[float, float] | None) -> Camera:
     if geometry:
-        rows, columns = xray.pixels.shape
-        return Camera.centred(*geometry, (rows, columns))
+        return Camera.centred(*geometry, xray.image_size)
     if xray.camera is None:
         raise InputError(
             f"{path.name} does not tell its geometry; give a camera file with --camera, or the source-to-detector distance and the "

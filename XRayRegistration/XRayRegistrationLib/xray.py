@@ -48,6 +48,12 @@ class XRay:
                 f"The camera is for {self.camera.image_size} pixels, but the X-ray has {self.pixels.shape}; use the camera of this image."
             )
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        rows, columns = self.pixels.shape
+        return rows, columns
+
     @classmethod
     def from_pixels(cls, pixels: npt.ArrayLike, polarity: Polarity | None = None, camera: Camera | None = None) -> XRay:
         """X-ray of an image [row, column]; the field is found in it, and the polarity guessed where it is not given.
