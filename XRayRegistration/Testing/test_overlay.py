@@ -71,8 +71,9 @@ def test_the_picture_shows_xray_and_drr_alike_and_with_the_polarity_of_the_xray(
     write_overlay(path, view, patient.projector, pose, "caption")
     picture = np.asarray(Image.open(path).convert("RGB"), dtype=np.float64)
     middle = picture[30:-40].mean(axis=2)  # without title and caption
-    xray, drr = np.array_split(middle, 2, axis=1)
-    assert np.corrcoef(xray.ravel(), drr[:, : xray.shape[1]].ravel())[0, 1] > 0.9
+    half = middle.shape[1] // 2
+    xray, drr = middle[:, :half], middle[:, half : 2 * half]
+    assert np.corrcoef(xray.ravel(), drr.ravel())[0, 1] > 0.9
     centre, corner = drr[drr.shape[0] // 2, drr.shape[1] // 2], drr[8, 12]
     assert (centre < corner) == (polarity == "intensity")
     coloured = np.ptp(picture, axis=2) > 100
@@ -86,7 +87,7 @@ def test_a_reference_adds_a_panel_with_its_outline_in_another_colour(
     write_overlay(tmp_path / "two.png", view, patient.projector, pose, "caption")
     write_overlay(tmp_path / "three.png", view, patient.projector, pose, "caption", reference=pose)
     two, three = (np.asarray(Image.open(tmp_path / name).convert("RGB"), dtype=np.int64) for name in ("two.png", "three.png"))
-    assert three.shape[0] == two.shape[0] and three.shape[1] == two.shape[1] * 3 // 2
+    assert three.shape[0] == two.shape[0] and abs(three.shape[1] - two.shape[1] * 1.5) <= 1
     found, _, reference = np.array_split(three, 3, axis=1)
     assert np.median((found[..., 0] - found[..., 2])[np.ptp(found, axis=2) > 100]) > 0  # yellow
     assert np.median((reference[..., 0] - reference[..., 2])[np.ptp(reference, axis=2) > 100]) < 0  # cyan
