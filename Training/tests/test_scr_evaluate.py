@@ -111,7 +111,7 @@ def test_scr_evaluate_measures_the_model_that_comes_with_the_sample_ct(tmp_path:
     assert "mTRE" in finished.stdout and "Of 2 X-rays" in finished.stdout
     values = json.loads(file.read_text())
     assert_schema(values, n=2, refined=False)
-    assert values["suite"] == "pelvis-200" and values["gross_failure_rate"] == 0
+    assert values["suite"] == "pelvis-200" and values["n_failed"] == 0
     assert (tmp_path / "report" / "report.html").is_file()
 
 
