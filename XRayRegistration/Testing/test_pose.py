@@ -218,8 +218,20 @@ def test_a_network_that_predicts_about_the_same_point_everywhere_is_refused():
     rng = np.random.default_rng(0)
     view = correspondences(view_pose(rng), rng)
     constant = replace(view, points_ras=CENTRE + rng.normal(size=view.points_ras.shape), sigma_mm=np.full_like(view.sigma_mm, 40.0))
-    with pytest.raises(PoseNotFoundError, match="differ by less than their uncertainty"):
+    with pytest.raises(PoseNotFoundError, match="too uncertain for a pose"):
         solve_pose([constant])
+
+
+@pytest.mark.parametrize("sigma_mm, refused", [(3.0, False), (30.0, True)])
+def test_a_network_that_is_unsure_of_every_point_is_refused_even_where_its_guesses_agree(sigma_mm, refused):
+    rng = np.random.default_rng(0)
+    view = correspondences(view_pose(rng), rng, sigma_mm=(0.5, 0.5))
+    unsure = replace(view, sigma_mm=np.full_like(view.sigma_mm, sigma_mm))
+    if refused:
+        with pytest.raises(PoseNotFoundError, match="too uncertain for a pose"):
+            solve_pose([unsure])
+    else:
+        assert solve_pose([unsure]).inliers[0].all()
 
 
 def test_points_on_a_line_are_refused():
