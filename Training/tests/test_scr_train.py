@@ -74,3 +74,10 @@ def test_a_ct_that_does_not_exist_ends_in_one_sentence_and_exit_code_2(arguments
     result = subprocess.run(missing, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith("Error: ") and "Traceback" not in result.stderr
+
+
+def test_an_output_that_is_a_folder_is_refused_before_anything_is_trained(arguments: list[str], tmp_path: Path) -> None:
+    command = [str(tmp_path) if argument == arguments[arguments.index("--output") + 1] else argument for argument in arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert result.returncode == 2
+    assert "is a folder" in result.stderr and "Traceback" not in result.stderr

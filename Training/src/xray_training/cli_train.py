@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.commands import run_command
+from DRRSimulatorLib.errors import InputError
 
 # The flat panel of a mobile C-arm: 1536 pixels of 0.194 mm (Siemens Cios Alpha), folded to the network's image.
 DETECTOR_MM = 297.0
@@ -53,6 +54,8 @@ def train(
     from .logs import TrainingLog, plot_losses
     from .train import Trainer, TrainingSettings
 
+    if output.is_dir():
+        raise InputError(f"{output} is a folder; give the name of a model file, such as {output / 'model.safetensors'}.")
     device = choose_device(device)
     volume = read_ct(ct, series)
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
