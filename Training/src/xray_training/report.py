@@ -122,7 +122,8 @@ def _distributions(summary: dict[str, Any]) -> Figure:
         axes.xaxis.set_minor_formatter("")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("Share of all X-rays")
-    figure.axes[0].legend(loc="upper left", fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, fontsize=8, frameon=False)
     return figure
 
 
