@@ -13,11 +13,9 @@ import SimpleITK as sitk
 from .ct import CTVolume
 from .errors import InputError
 from .segmentation import bone_mask, bounding_box
-from .volume_file import read_volume_file
+from .volume_file import place_in_ras, read_volume_file
 
 FloatArray = npt.NDArray[np.float64]
-
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _LARGEST_LABEL = 255
 _SMOOTHING_REACH = 4  # voxels: four standard deviations
@@ -107,17 +105,9 @@ def occupancy(bones: BoneLabels, label: int) -> npt.NDArray[np.float32]:
 
 def _resample_to(image: sitk.Image, ct: CTVolume) -> sitk.Image:
     """Nearest neighbours on the CT's grid, 0 outside the image; the image itself where the grids are equal."""
-    matrix = _RAS_TO_LPS @ ct.ijk_to_ras
-    direction = matrix[:3, :3] / ct.spacing
-    return sitk.Resample(
-        image,
-        ct.hu.shape[::-1],
-        sitk.Transform(),
-        sitk.sitkNearestNeighbor,
-        matrix[:3, 3].tolist(),
-        ct.spacing,
-        direction.ravel().tolist(),
-    )
+    grid = sitk.Image(*ct.hu.shape[::-1], sitk.sitkUInt8)
+    place_in_ras(grid, ct.ijk_to_ras)
+    return sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
 
 
 def _read_names(labels_path: Path) -> dict[int, str]:

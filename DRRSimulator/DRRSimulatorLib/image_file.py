@@ -11,8 +11,7 @@ import SimpleITK as sitk
 
 from .camera import FloatArray
 from .files import atomic_path
-
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from .volume_file import place_in_ras
 
 
 def write_picture(path: Path, pixels: npt.NDArray[np.uint16], pixel_spacing: tuple[float, float]) -> None:
@@ -34,11 +33,7 @@ def write_slice(path: Path, pixels: npt.NDArray[Any], ijk_to_ras: FloatArray) ->
         ijk_to_ras: 4x4 from (column, row, slice) to RAS mm with orthogonal axes, as `Camera.detector_to_ras` gives it.
     """
     image = sitk.GetImageFromArray(pixels[None], isVector=pixels.ndim == 3)
-    matrix = _RAS_TO_LPS @ ijk_to_ras
-    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
-    image.SetOrigin(matrix[:3, 3].tolist())
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
+    place_in_ras(image, ijk_to_ras)
     _write(path, image)
 
 

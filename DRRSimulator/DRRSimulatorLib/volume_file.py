@@ -71,6 +71,15 @@ def ijk_to_ras(image: sitk.Image) -> FloatArray:
     return _LPS_TO_RAS @ matrix
 
 
+def place_in_ras(image: sitk.Image, ijk_to_ras: FloatArray) -> None:
+    """Give an image the place of a 4x4 from voxel (i, j, k, 1) to RAS mm with orthogonal axes; `ijk_to_ras` reads it back."""
+    matrix = _LPS_TO_RAS @ ijk_to_ras  # its own inverse
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    image.SetOrigin(matrix[:3, 3].tolist())
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
+
+
 def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     """The image itself where its axes are at right angles, else (gantry tilt) resampled linearly onto such a grid, with a warning.
 

@@ -19,10 +19,10 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.volume_file import place_in_ras
 
 from .point_cloud import write_polydata
 
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
 )
@@ -142,10 +142,6 @@ def _numbers(matrix: FloatArray) -> str:
 
 
 def _write_nrrd(path: Path, voxels: npt.NDArray[Any], ijk_to_ras: FloatArray) -> None:
-    matrix = _RAS_TO_LPS @ ijk_to_ras
-    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     image = sitk.GetImageFromArray(voxels)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin(matrix[:3, 3].tolist())
+    place_in_ras(image, ijk_to_ras)
     sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
