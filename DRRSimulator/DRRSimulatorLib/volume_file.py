@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import math
 import re
+import struct
 import warnings
+import zlib
 from itertools import product
 from pathlib import Path
 
@@ -27,6 +31,8 @@ _READERS = {
 # How far a voxel may lie from where its file puts it, mm: far below a CT's voxel, far above the rounding in headers.
 _PLACE_TOLERANCE_MM = 0.1
 
+_CHUNK_BYTES = 1 << 24
+_NIFTI_HEADER_BYTES = 348
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -45,7 +51,9 @@ def read_volume_file(path: Path) -> sitk.Image:
         raise InputError(f"There is no file {path}.")
     if kind is None:
         raise InputError(f"{path} is not one of {', '.join(_READERS)}; for DICOM give the folder that holds the slices.")
-    if kind not in (".nii", ".nii.gz"):
+    if kind in (".nii", ".nii.gz"):
+        _refuse_truncated_nifti(path)
+    else:
         _refuse_foreign_voxels(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_READERS[kind])
@@ -56,7 +64,7 @@ def read_volume_file(path: Path) -> sitk.Image:
             raise InputError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors); give a grey-value volume.")
         image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(f"{path} cannot be read: {last_line(error)}") from error
+        raise InputError(f"{path} cannot be read ({last_line(error)}); give a whole NIfTI, NRRD or MHA file.") from error
     if image.GetDimension() != 3:
         raise InputError(f"{path} has {image.GetDimension()} dimensions {image.GetSize()}; give a volume of three.")
     _refuse_ambiguous_nifti(path, image)
@@ -109,9 +117,28 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     )
 
 
+def _refuse_truncated_nifti(path: Path) -> None:
+    """ITK reads what there is of a truncated NIfTI file, and the rest as zeros, without a word."""
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            header = file.read(_NIFTI_HEADER_BYTES)
+            size = len(header)
+            while chunk := file.read(_CHUNK_BYTES):
+                size += len(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}); it is damaged or not whole: copy it again.") from error
+    order = next((o for o in "<>" if header[:4] == struct.pack(f"{o}i", _NIFTI_HEADER_BYTES)), None)
+    if order is None or size < _NIFTI_HEADER_BYTES:
+        return  # not NIfTI-1: ITK says what is wrong
+    dimensions, bits = struct.unpack_from(f"{order}8h", header, 40), struct.unpack_from(f"{order}h", header, 72)[0]
+    if size < _NIFTI_HEADER_BYTES + math.prod(dimensions[1 : 1 + dimensions[0]]) * bits // 8:
+        raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
+
+
 def last_line(error: Exception) -> str:
-    """The reason in an ITK message, which comes after lines about source files."""
-    return str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:").strip()
+    """The reason in an ITK message, which comes after lines about source files and after the address of an ITK object."""
+    reason = str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:")
+    return re.sub(r"^\s*\w+\(0x[0-9a-f]+\):", "", reason).strip(" .")
 
 
 def _direction(image: sitk.Image) -> FloatArray:

@@ -355,3 +355,12 @@ def test_the_pelvis_ct_is_read_as_it_is(shared_data: Path) -> None:
     corner = [n - 1 for n in image.GetSize()]
     expected = LPS_TO_RAS * image.TransformIndexToPhysicalPoint(corner)
     np.testing.assert_allclose(transform_points(ct.ijk_to_ras, [corner])[0], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "ct.nii", "ct.nrrd", "ct.mha"])
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    sitk.WriteImage(as_image(phantom()), str(path), useCompression=name != "ct.nii")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(InputError, match=f"{name} cannot be read"):
+        read_ct(path)
