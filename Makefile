@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml Training/pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable Training
 	@touch $@
 
-demo: setup ## Train a small model and register X-rays with it; the pictures and the report go to demo/
+demo: setup ## Register 20 simulated X-rays of the sample CT; report, pictures and Slicer scene go to demo/
 	$(VENV)/bin/scr-demo --output demo
 
 test: setup ## Check style and types, then run all tests

@@ -26,7 +26,7 @@ def train(
     labels: Annotated[Path | None, typer.Option(help="Label map of the bones; default: segmented automatically.")] = None,
     series: Annotated[str | None, typer.Option(help="Series instance UID, where the DICOM folder holds several CTs.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps; default: 10000 on a CPU (about 75 minutes on 2 cores), 40000 on a GPU.")
+        int | None, typer.Option(min=1, help="Training steps; default: 10000 on a CPU (about 1.5 hours on 2 cores), 40000 on a GPU.")
     ] = None,
     image_size: Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns of the training images.")] = 128,
     detector_mm: Annotated[float, typer.Option(min=1, help="Width of the detector, mm.")] = DETECTOR_MM,
