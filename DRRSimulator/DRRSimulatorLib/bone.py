@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from .camera import FloatArray
 from .ct import CTVolume
 from .errors import InputError
 from .segmentation import bone_mask, bounding_box
 from .volume_file import place_in_ras, read_volume_file
-
-FloatArray = npt.NDArray[np.float64]
 
 _LARGEST_LABEL = 255
 _SMOOTHING_REACH = 4  # voxels: four standard deviations

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from .camera import FloatArray
 from .dicom_series import FEWEST_SLICES, read_series
 from .errors import InputError
 from .volume_file import ijk_to_ras, on_orthogonal_grid, read_volume_file
-
-FloatArray = npt.NDArray[np.float64]
 
 AIR_HU = -1000.0
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from .camera import FloatArray
 from .errors import InputError
 from .volume_file import last_line
-
-FloatArray = npt.NDArray[np.float64]
 
 FEWEST_SLICES = 5
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from .bone import BoneLabels, occupancy
 from .camera import Camera, FloatArray, invert_pose
 from .ct import CTVolume, hu_to_attenuation
+from .segmentation import bounding_box
 
 if TYPE_CHECKING:
     import warp as wp
@@ -62,7 +63,8 @@ class Projector:
         self._materials = self._upload(materials, wp.vec2)
         self._labels = []
         for field in occupancies:
-            box = _bounding_box(field)
+            # A bone of no voxels keeps one empty voxel: its maps are empty.
+            box = bounding_box(field > 0, [0, 0, 0]) if field.any() else (slice(0, 1),) * 3
             levels = np.rint(255 * field[box]).astype(np.uint8)
             self._labels.append(self._upload(levels, wp.uint8, [axis.start for axis in reversed(box)]))
 
@@ -177,12 +179,6 @@ class _Views:
             raise ValueError(f"{self.count} views need one camera, or as many cameras of one image size; got {len(cameras)}")
         self.image_size = cameras[0].image_size if cameras else (0, 0)
         self.inverse_matrices = np.linalg.inv(np.stack([c.matrix for c in cameras])) if cameras else np.empty((0, 3, 3))
-
-
-def _bounding_box(field: npt.NDArray[np.float32]) -> tuple[slice, ...]:
-    """Smallest box [k, j, i] that holds everything above zero; one voxel where there is nothing."""
-    occupied = [np.flatnonzero(field.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    return tuple(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 1) for found in occupied)
 
 
 def _grid(volume: _GridVolume) -> Any:

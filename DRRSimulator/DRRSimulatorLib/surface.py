@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bone import BoneLabels, occupancy
-from .camera import transform_points
-
-FloatArray = npt.NDArray[np.float64]
+from .camera import FloatArray, transform_points
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,10 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 
+from .camera import FloatArray
 from .errors import InputError
-
-FloatArray = npt.NDArray[np.float64]
 
 _READERS = {
     ".nii": "NiftiImageIO",

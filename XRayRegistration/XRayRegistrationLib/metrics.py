@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from DRRSimulatorLib.camera import Camera, transform_points
+from DRRSimulatorLib.camera import Camera, FloatArray, transform_points
 from DRRSimulatorLib.errors import InputError
-
-FloatArray = npt.NDArray[np.float64]
 
 GROSS_FAILURE_MM = 10.0  # mTRE
 

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from DRRSimulatorLib.camera import Camera, invert_pose, is_rigid, move_pose, transform_points
+from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid, move_pose, transform_points
 from DRRSimulatorLib.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 # Standard deviation of an image point along each axis, pixels: covers what sigma does not (distortion, rounding) and keeps a few
