@@ -16,7 +16,7 @@ from .errors import InputError
 from .segmentation import bone_mask, bounding_box
 from .volume_file import place_in_ras, read_volume_file
 
-_LARGEST_LABEL = 255
+LARGEST_LABEL = 255
 _SMOOTHING_REACH = 4  # voxels: four standard deviations
 _LEVEL_MARGIN = 0.01  # how far a voxel centre stays on its side of the surface's level 0.5
 
@@ -63,16 +63,23 @@ def read_labels(path: Path, ct: CTVolume) -> BoneLabels:
     image = read_volume_file(path)
     values = sitk.GetArrayViewFromImage(image)
     # Written so that NaN fails as well.
-    if not ((values >= 0) & (values <= _LARGEST_LABEL) & (values == np.round(values))).all():
-        raise InputError(f"{path} is not a label map: its values must be whole numbers from 0 (no bone) to {_LARGEST_LABEL}.")
+    if not ((values >= 0) & (values <= LARGEST_LABEL) & (values == np.round(values))).all():
+        raise InputError(f"{path} is not a label map: its values must be whole numbers from 0 (no bone) to {LARGEST_LABEL}.")
     if not values.any():
         raise InputError(f"{path} has no labels: all its voxels are 0.")
-    labels = sitk.GetArrayFromImage(_resample_to(sitk.Cast(image, sitk.sitkUInt8), ct))
+    labels = resample_labels(sitk.Cast(image, sitk.sitkUInt8), ct)
     present = (np.flatnonzero(np.bincount(labels.ravel(), minlength=2)[1:]) + 1).tolist()
     if not present:
         raise InputError(f"The labels of {path} lie outside the CT; give the label map of this CT.")
     names = _read_names(path)
     return BoneLabels(labels, ct.ijk_to_ras, {label: names.get(label, f"label {label}") for label in present})
+
+
+def resample_labels(image: sitk.Image, ct: CTVolume) -> npt.NDArray[np.uint8]:
+    """Label map of a uint8 image on a CT's grid [k, j, i], by nearest neighbour; 0 outside the image."""
+    grid = sitk.Image(*ct.hu.shape[::-1], sitk.sitkUInt8)
+    place_in_ras(grid, ct.ijk_to_ras)
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor)))
 
 
 def occupancy(bones: BoneLabels, label: int) -> npt.NDArray[np.float32]:
@@ -100,13 +107,6 @@ def occupancy(bones: BoneLabels, label: int) -> npt.NDArray[np.float32]:
     field = np.zeros(bones.labels.shape, dtype=np.float32)
     field[box] = np.where(mask, np.clip(smooth, 0.5 + _LEVEL_MARGIN, 1), np.clip(smooth, 0, 0.5 - _LEVEL_MARGIN))
     return field
-
-
-def _resample_to(image: sitk.Image, ct: CTVolume) -> sitk.Image:
-    """Nearest neighbours on the CT's grid, 0 outside the image; the image itself where the grids are equal."""
-    grid = sitk.Image(*ct.hu.shape[::-1], sitk.sitkUInt8)
-    place_in_ras(grid, ct.ijk_to_ras)
-    return sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
 
 
 def _read_names(labels_path: Path) -> dict[int, str]:

@@ -77,20 +77,32 @@ def read_ct(path: Path, series_uid: str | None = None) -> CTVolume:
         InputError: if nothing usable is found; see `read_series` and `read_volume_file`. Also if a voxel is not a finite number,
             or the volume cannot be a CT in HU (too few slices, nothing below water, nothing as dense as bone).
     """
-    image = read_series(path, series_uid, AIR_HU) if path.is_dir() else read_volume_file(path)
+    return ct_from_image(read_series(path, series_uid, AIR_HU) if path.is_dir() else read_volume_file(path), str(path))
+
+
+def ct_from_image(image: sitk.Image, name: str) -> CTVolume:
+    """The CT in an image of three dimensions; values and grid are treated as `read_ct` says.
+
+    Args:
+        image: one value per voxel, HU.
+        name: what messages call it.
+
+    Raises:
+        InputError: if a voxel is not a finite number, or the volume cannot be a CT in HU.
+    """
     if min(image.GetSize()) < FEWEST_SLICES:
-        raise InputError(f"{path} is not a CT volume: its size is only {image.GetSize()} voxels.")
+        raise InputError(f"{name} is not a CT volume: its size is only {image.GetSize()} voxels.")
     image = sitk.Cast(image, sitk.sitkFloat32)
     if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
-        raise InputError(f"{path} has voxels that are not finite numbers (NaN or infinity); export the CT again.")
+        raise InputError(f"{name} has voxels that are not finite numbers (NaN or infinity); export the CT again.")
     image = on_orthogonal_grid(sitk.Maximum(image, AIR_HU), AIR_HU)
     ct = CTVolume(sitk.GetArrayFromImage(image), ijk_to_ras(image))
     lowest, highest = float(ct.hu.min()), float(ct.hu.max())
     if highest < _LOWEST_BONE_HU:
-        raise InputError(f"{path} is not a CT of bone in Hounsfield units: its highest value is {highest:g}, and bone lies above 100 HU.")
+        raise InputError(f"{name} is not a CT of bone in Hounsfield units: its highest value is {highest:g}, and bone lies above 100 HU.")
     if lowest >= 0:
         raise InputError(
-            f"{path} is not a CT in Hounsfield units: its lowest value is {lowest:g}, where air is -1000 HU; "
+            f"{name} is not a CT in Hounsfield units: its lowest value is {lowest:g}, where air is -1000 HU; "
             "export it with its rescale intercept applied."
         )
     return ct

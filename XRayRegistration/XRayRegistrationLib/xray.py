@@ -10,12 +10,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.luminance import luminance
 
 from .dicom_xray import is_dicom, read_dicom
 from .exposed_field import Polarity, exposed_field, guess_polarity
 
 _SMALLEST_SIDE = 32
-_LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green, blue: ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def read_xray(path: Path | str, polarity: Polarity | None = None, frame: int = 0
         raise InputError(f"The X-ray file {path} does not exist; give the path of one image file.")
     if is_dicom(path):
         dicom = read_dicom(path, frame)
-        return XRay.from_pixels(_luminance(dicom.pixels), polarity or dicom.polarity, dicom.camera)
+        return XRay.from_pixels(luminance(dicom.pixels), polarity or dicom.polarity, dicom.camera)
     if frame != 0:
         raise InputError(f"Frames are chosen in DICOM files only, but {path} is none; leave the frame at 0.")
-    return XRay.from_pixels(_luminance(_read_image(path)), polarity)
+    return XRay.from_pixels(luminance(_read_image(path)), polarity)
 
 
 def normalised(xray: XRay) -> npt.NDArray[np.float32]:
@@ -143,15 +143,3 @@ def _read_image(path: Path) -> npt.NDArray[np.generic]:
     pixels = sitk.GetArrayFromImage(image)
     channels = image.GetNumberOfComponentsPerPixel()
     return pixels.reshape((rows, columns, channels) if channels > 1 else (rows, columns))
-
-
-def _luminance(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Grey image of a grey or colour one; an opacity channel is left out."""
-    if np.iscomplexobj(pixels):
-        raise InputError("The image holds complex numbers; save its magnitude as an X-ray.")
-    if pixels.ndim == 2:
-        return pixels
-    channels = pixels.shape[2]
-    if channels > 4:
-        raise InputError(f"The image has {channels} channels; an X-ray has one, or three of colour.")
-    return pixels[..., 0] if channels == 2 else pixels[..., :3] @ _LUMINANCE
