@@ -10,6 +10,7 @@ import pytest
 import torch
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, transform_points
 from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.progress import Cancelled
 from small_patient import CENTRE_RAS, SmallPatient
 from torch import nn
 from XRayRegistrationLib.correspondences import network_image
@@ -100,6 +101,25 @@ def test_the_same_seed_gives_the_same_pose(patient: SmallPatient, description: M
         case = setup(patient, description, ONE, [SQUARE])
         poses.append(register(case.views, patient.ct, case.model, seed=4).ras_to_rig)
     assert np.allclose(*poses, atol=1e-6)
+
+
+def test_progress_only_rises_and_says_what_is_being_done(patient: SmallPatient, description: ModelDescription, refiner: Refiner) -> None:
+    case = setup(patient, description, ONE, [SQUARE])
+    reports: list[tuple[float, str]] = []
+    register(case.views, patient.ct, case.model, refiner, report=lambda fraction, text: reports.append((fraction, text)))
+    fractions, texts = zip(*reports, strict=True)
+    assert list(fractions) == sorted(fractions) and fractions[0] == 0 and fractions[-1] <= 1
+    assert list(dict.fromkeys(texts)) == ["Recognising the bone in the X-ray", "Solving for the pose", "Refining the pose"]
+
+
+def test_a_report_can_stop_a_refinement(patient: SmallPatient, description: ModelDescription, refiner: Refiner) -> None:
+    def stop(fraction: float, text: str) -> None:
+        if fraction > 0.3:
+            raise Cancelled
+
+    case = setup(patient, description, ONE, [SQUARE])
+    with pytest.raises(Cancelled):
+        register(case.views, patient.ct, case.model, refiner, report=stop)
 
 
 def test_a_blank_image_has_no_pose(patient: SmallPatient, description: ModelDescription) -> None:

@@ -7,12 +7,14 @@ minimised by trust-region least squares, coarse to fine, over all views together
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray, move_pose, transform_points
+from DRRSimulatorLib.progress import Report, ignore_progress
 from DRRSimulatorLib.projector import Projector
 
 from .view import View
@@ -25,6 +27,7 @@ CONTRAST_FLOOR = 0.03  # of the normalised range; below it, an image counts as f
 ROBUST_SCALE = 0.5  # differences beyond it, in local standard deviations, count linearly: tools, text, other bones
 STEPS = np.array([0.006, 0.006, 0.006, 0.6, 0.6, 2.5])  # of the finite differences: rad and mm, about half a pixel
 MAXIMUM_EVALUATIONS = 12  # at each level
+MOST_POSES_TRIED = MAXIMUM_EVALUATIONS * len(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,24 @@ class Refiner:
         self.projector = projector
         self.centre_ras = np.asarray(centre_ras, dtype=np.float64)
 
-    def refine(self, views: Sequence[View], ras_to_rig: FloatArray) -> Refinement:
-        """The pose near a starting pose (4x4) at which the DRRs match the X-rays best."""
+    def refine(self, views: Sequence[View], ras_to_rig: FloatArray, report: Report = ignore_progress) -> Refinement:
+        """The pose near a starting pose (4x4) at which the DRRs match the X-rays best; it reports at every pose tried."""
         pose = ras_to_rig
         comparisons = [_Comparison(self.projector, views, level) for level in LEVELS]
+        tried = count()
         for comparison in comparisons:
-            pose = self._refine_at(comparison, pose)
+            pose = self._refine_at(comparison, pose, lambda: report(next(tried) / MOST_POSES_TRIED, "Refining the pose"))
         before, after = (comparisons[-1].similarity(candidate) for candidate in (ras_to_rig, pose))
         return Refinement(pose, before, after) if after >= before else Refinement(ras_to_rig, before, before)
 
-    def _refine_at(self, comparison: _Comparison, start: FloatArray) -> FloatArray:
-        """The best pose near a starting pose at one resolution."""
+    def _refine_at(self, comparison: _Comparison, start: FloatArray, try_pose: Callable[[], None]) -> FloatArray:
+        """The best pose near a starting pose at one resolution; `try_pose` is called before each pose tried."""
         from scipy.optimize import least_squares
 
         pivot = transform_points(start, self.centre_ras[None])[0]
 
         def residuals(motion: FloatArray) -> FloatArray:
+            try_pose()
             return comparison.differences([move_pose(start, pivot, motion)])[0]
 
         def jacobian(motion: FloatArray) -> FloatArray:

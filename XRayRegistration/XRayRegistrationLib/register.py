@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.progress import Report, ignore_progress
 
 from .correspondences import find_correspondences, network_image
 from .model import Model
 from .pose import Correspondences, PoseEstimate, solve_pose
 from .refine import Refinement, Refiner
 from .view import View
+
+SHARE_OF_RECOGNITION, SHARE_OF_SOLVING = 0.15, 0.05  # of the time, about; the rest is refinement
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,14 @@ class Registration:
         return pose
 
 
-def register(views: Sequence[View], ct: CTVolume, model: Model, refiner: Refiner | None = None, seed: int = 0) -> Registration:
+def register(
+    views: Sequence[View],
+    ct: CTVolume,
+    model: Model,
+    refiner: Refiner | None = None,
+    seed: int = 0,
+    report: Report = ignore_progress,
+) -> Registration:
     """Register a CT to one X-ray, or to several of known geometry.
 
     Args:
@@ -51,6 +61,7 @@ def register(views: Sequence[View], ct: CTVolume, model: Model, refiner: Refiner
         model: a model trained on that CT.
         refiner: sharpens the pose by the images' intensities; None leaves the network's pose as it is.
         seed: of the robust solver; the same input and seed give the same pose.
+        report: called with the fraction done and what is being done.
 
     Raises:
         InputError: if the model is for another CT, or an X-ray is too small.
@@ -58,6 +69,7 @@ def register(views: Sequence[View], ct: CTVolume, model: Model, refiner: Refiner
     """
     model.check_ct(ct)
     seconds: dict[str, float] = {}
+    report(0.0, "Recognising the bone in the X-ray")
     start = time.perf_counter()
     inputs = [network_image(view.image, view.camera, model) for view in views]
     seconds["normalise"] = time.perf_counter() - start
@@ -65,13 +77,15 @@ def register(views: Sequence[View], ct: CTVolume, model: Model, refiner: Refiner
     images, cameras = [image for image, _ in inputs], [camera for _, camera in inputs]
     correspondences = find_correspondences(images, cameras, [view.rig_to_camera for view in views], model)
     seconds["network"] = time.perf_counter() - start
+    report(SHARE_OF_RECOGNITION, "Solving for the pose")
     start = time.perf_counter()
     estimate = solve_pose(correspondences, seed)
     seconds["pose"] = time.perf_counter() - start
     refinement = None
     if refiner is not None:
+        before = SHARE_OF_RECOGNITION + SHARE_OF_SOLVING
         start = time.perf_counter()
-        refinement = refiner.refine(views, estimate.ras_to_rig)
+        refinement = refiner.refine(views, estimate.ras_to_rig, lambda done, text: report(before + (1 - before) * done, text))
         seconds["refine"] = time.perf_counter() - start
     pose = refinement.ras_to_rig if refinement else estimate.ras_to_rig
     return Registration(pose, tuple(views), tuple(correspondences), estimate, refinement, seconds)
