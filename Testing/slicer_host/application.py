@@ -1,0 +1,206 @@
+"""``slicer.app``: the application that owns the scene, the logics and the modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from slicer_host import strictness
+from slicer_host.file_io import CoreIOManager
+from slicer_host.modules import Module, ModuleManager, make_logics
+
+
+class Application(QtCore.QObject):
+    """qSlicerApplication as PythonQt shows it, started with ``--testing``; with views once a layout manager is set."""
+
+    aboutToQuit = QtCore.Signal()
+    startupCompleted = QtCore.Signal()
+
+    applicationName = "Slicer"
+    applicationVersion = "5.13.0-host"
+    majorVersion = 5
+    minorVersion = 13
+    revision = "host"
+    os = "linux"
+    arch = "amd64"
+    platform = "linux-amd64"
+    mainApplicationName = "Slicer"
+    organizationName = "Slicer"
+    slicerHome = ""
+    extensionsInstallPath = ""
+    documentationBaseUrl = "https://slicer.readthedocs.io/"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temporaryPath = tempfile.mkdtemp(prefix="SlicerHost")
+        self.cachePath = self.temporaryPath
+        self._scene = slicer.vtkMRMLScene()
+        self._application_logic = slicer.vtkSlicerApplicationLogic()
+        self._remote_io = slicer.vtkMRMLRemoteIOLogic()
+        self._data_io = slicer.vtkDataIOManagerLogic()
+        self._prepare_scene()
+        self._logics = make_logics(self._application_logic, self._scene)
+        self._modules = ModuleManager()
+        for name, logic in self._logics.items():
+            self._modules.add(Module(name, logic))
+        self._io = CoreIOManager(self)
+        self._layout_manager: Any = None
+        self._settings: Any = None
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    def applicationLogic(self) -> Any:
+        return self._application_logic
+
+    def moduleLogic(self, name: str) -> Any:
+        return self._logics.get(name)
+
+    def moduleManager(self) -> ModuleManager:
+        return self._modules
+
+    def coreIOManager(self) -> CoreIOManager:
+        return self._io
+
+    def ioManager(self) -> CoreIOManager:
+        return self._io
+
+    def layoutManager(self) -> Any:
+        return self._layout_manager
+
+    def setLayoutManager(self, layoutManager: Any) -> None:
+        self._layout_manager = layoutManager
+
+    def settings(self) -> Any:
+        """Settings in a file of this run alone, as ``--testing`` leaves the user's settings alone."""
+        if self._settings is None:
+            path = os.path.join(self.temporaryPath, "Slicer.ini")
+            self._settings = QtCore.QSettings(path, QtCore.QSettings.Format.IniFormat)
+        return self._settings
+
+    def userSettings(self) -> Any:
+        return self.settings()
+
+    def revisionUserSettings(self) -> Any:
+        return self.settings()
+
+    def testingEnabled(self) -> bool:
+        return True
+
+    def commandOptions(self) -> CommandOptions:
+        return CommandOptions()
+
+    def environment(self) -> QtCore.QProcessEnvironment:
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    def startupEnvironment(self) -> QtCore.QProcessEnvironment:
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    def processEvents(self, *arguments: Any) -> None:
+        QtWidgets.QApplication.processEvents(*arguments)
+
+    def topLevelWidgets(self) -> tuple[Any, ...]:
+        return tuple(QtWidgets.QApplication.topLevelWidgets())
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        QtWidgets.QApplication.setOverrideCursor(QtGui.QCursor(cursor))
+
+    def restoreOverrideCursor(self) -> None:
+        QtWidgets.QApplication.restoreOverrideCursor()
+
+    def palette(self) -> Any:
+        return QtWidgets.QApplication.palette()
+
+    def style(self) -> Any:
+        return QtWidgets.QApplication.style()
+
+    def pauseRender(self) -> None:
+        if self._layout_manager is not None:
+            self._layout_manager.pauseRender()
+
+    def resumeRender(self) -> None:
+        if self._layout_manager is not None:
+            self._layout_manager.resumeRender()
+
+    def setRenderPaused(self, paused: bool) -> None:
+        (self.pauseRender if paused else self.resumeRender)()
+
+    def translate(self, context: str, text: str) -> str:
+        return text
+
+    def close(self) -> None:
+        """Takes the scene and the logics apart in the order that VTK needs to leave nothing behind."""
+        self.aboutToQuit.emit()
+        with strictness.quiet():
+            for logic in reversed(self._logics.values()):
+                logic.SetMRMLScene(None)
+            self._scene.Clear(1)
+            self._application_logic.SetMRMLScene(None)
+        for factory in _displayable_manager_factories():
+            factory.SetMRMLApplicationLogic(None)
+        shutil.rmtree(self.temporaryPath, ignore_errors=True)
+
+    def _prepare_scene(self) -> None:
+        scene, logic = self._scene, self._application_logic
+        scene.SetRootDirectory(self.temporaryPath)
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        scene.AddNode(crosshair)
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLSceneDataIO(scene, self._remote_io, self._data_io)
+        logic.SetSliceLogics(vtk.vtkCollection())
+        logic.SetViewLogics(vtk.vtkCollection())
+        logic.GetColorLogic().SetMRMLScene(scene)
+        logic.GetColorLogic().AddDefaultColorNodes()
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+        for factory in _displayable_manager_factories():
+            factory.SetMRMLApplicationLogic(logic)
+
+
+class CommandOptions:
+    """qSlicerCoreCommandOptions of ``Slicer --testing --no-main-window``."""
+
+    noMainWindow = True
+    noSplash = True
+    testingEnabled = True
+    runPythonAndExit = True
+
+
+def start() -> Application:
+    """Boots the application, or returns the one that runs already.
+
+    ``slicer.app``, ``slicer.mrmlScene``, ``slicer.modules`` and ``slicer.util`` work from then on, and so do ``qt``, ``ctk`` and
+    the widgets of ``slicer``. There is no main window and no layout manager yet.
+    """
+    running = getattr(slicer, "app", None)
+    if running is not None:
+        return running
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if QtWidgets.QApplication.instance() is None:
+        QtWidgets.QApplication(["Slicer"])
+    strictness.watch_vtk()
+    sys.excepthook = strictness.remember_exception
+    with strictness.quiet():
+        application = Application()
+    slicer.app = application
+    slicer.mrmlScene = application.mrmlScene()
+    strictness.hide_leaked_names()
+    if importlib.util.find_spec("slicer_host.qt_modules"):
+        from slicer_host import qt_modules
+
+        qt_modules.install()
+    return application
+
+
+def _displayable_manager_factories() -> list[Any]:
+    classes = (slicer.vtkMRMLThreeDViewDisplayableManagerFactory, slicer.vtkMRMLSliceViewDisplayableManagerFactory)
+    return [factory.GetInstance() for factory in classes]

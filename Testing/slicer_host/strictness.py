@@ -1,0 +1,63 @@
+"""What would only be printed in Slicer fails a test here: errors of VTK, and of Python in observers and slots."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+
+errors: list[str] = []
+
+# Names that slicer-core leaves in the module ``slicer`` beyond those of ``slicer.util``.
+LEFT_OVERS = ("me", "info", "module", "item_name", "import_module", "iter_modules", "extend_path")
+
+
+def remember_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """An exception hook: what reaches it was raised where nobody could catch it."""
+    errors.append("".join(traceback.format_exception(kind, error, trace)))
+
+
+def take_errors() -> list[str]:
+    """The errors since the last call; forgets them."""
+    taken = list(errors)
+    errors.clear()
+    return taken
+
+
+def watch_vtk() -> None:
+    """Collects the errors that VTK's and MRML's classes report, and prints its messages on the standard error stream."""
+    window = vtk.vtkOutputWindow()
+    window.SetDisplayModeToAlwaysStdErr()
+    window.AddObserver(vtk.vtkCommand.ErrorEvent, _remember_vtk_error)
+    vtk.vtkOutputWindow.SetInstance(window)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences VTK where errors are to be expected: slicer-core lacks Slicer's resource files, which the logics look for."""
+    vtk.vtkObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        vtk.vtkObject.GlobalWarningDisplayOn()
+
+
+def _remember_vtk_error(caller: Any, event: str, text: str) -> None:
+    errors.append(text)
+
+
+_remember_vtk_error.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
+
+
+def hide_leaked_names() -> None:
+    """Removes the names of ``slicer.util`` from ``slicer``, where only slicer-core has them: ``slicer.getNode`` fails in Slicer."""
+    for name, value in list(vars(slicer).items()):
+        if name in ("util", "app", "mrmlScene") or name.startswith(("_", "vtk")):
+            continue
+        if getattr(slicer.util, name, None) is value or name in LEFT_OVERS:
+            delattr(slicer, name)
