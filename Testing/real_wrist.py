@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from DRRSimulatorLib.calibration import read_calibration
 from DRRSimulatorLib.camera import FloatArray
-from XRayRegistrationLib.calibration import read_calibration
 from XRayRegistrationLib.metrics import PoseError, environment, pose_error
 
 BONE = "rad_dcm_cropped"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from DRRSimulatorLib.calibration import read_calibration
 from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
 from DRRSimulatorLib.errors import InputError
 
-from .calibration import read_calibration
 from .exposed_field import Polarity
 from .view import View
 from .xray import XRay, read_xray

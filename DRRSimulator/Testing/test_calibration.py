@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from DRRSimulatorLib.calibration import read_calibration
 from DRRSimulatorLib.camera import Camera, save_view, transform_points
 from DRRSimulatorLib.errors import InputError
-from XRayRegistrationLib.calibration import read_calibration
 
 TEXT = """image size
 640,480

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from DRRSimulatorLib.camera import Camera, FloatArray, is_rigid, load_view
-from DRRSimulatorLib.errors import InputError
+
+from .camera import Camera, FloatArray, is_rigid, load_view
+from .errors import InputError
 
 _SHAPES = {"image size": (1, 2), "camera matrix": (3, 3), "rotation": (3, 3), "translation": (3, 1)}
 
