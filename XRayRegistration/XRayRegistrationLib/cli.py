@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import CArmView
 from DRRSimulatorLib.commands import run_command
 from DRRSimulatorLib.errors import InputError
@@ -70,7 +68,7 @@ def register_xrays(
     trained.check_ct(volume)
     typer.echo("Reading the bones' labels." if labels else "Finding the bone in the CT.")
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
-    _check_labels(bones, trained.description)
+    trained.check_bones(bones)
     projector = Projector.from_ct(volume, bones, device)
     refiner = Refiner(projector, trained.description.centre_ras) if refine else None
     typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{' and refining the pose' if refine else ''}.")
@@ -105,18 +103,6 @@ def _geometry(sdd: float | None, pixel_spacing: float | None) -> tuple[float, fl
     if sdd is None or pixel_spacing is None:
         raise InputError("Give both --sdd and --pixel-spacing, or neither.")
     return sdd, pixel_spacing
-
-
-def _check_labels(bones: BoneLabels, description: ModelDescription) -> None:
-    if list(bones.names) != list(description.labels):
-        raise InputError(
-            f"The model was trained on the labels {_listed(description.labels)}, but the bones here are {_listed(bones.names)}; "
-            "give --labels as in the training."
-        )
-
-
-def _listed(labels: Iterable[int]) -> str:
-    return ", ".join(map(str, labels))
 
 
 def main() -> None:

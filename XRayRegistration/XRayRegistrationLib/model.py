@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import torch
 
     from .network import SceneCoordinateNetwork
+
+DEFAULT_MODEL = Path(__file__).parent / "data" / "pelvis.safetensors"  # of the sample CT, DRRSimulatorLib/data/pelvis_ct.nii.gz
 
 # Kernels of at least so many weights are stored in 8 bits, which keeps the file small. They are those of the coarsest level: rounding
 # them moved the poses of 16 X-rays by 0.03 mm (median), rounding all kernels by 1 mm.
@@ -96,6 +100,18 @@ class Model:
         if ct.fingerprint != self.description.ct_fingerprint:
             raise InputError("This model was trained on another CT; give that CT, or train a model for this one with scr-train.")
 
+    def check_bones(self, bones: BoneLabels) -> None:
+        """Refuse bones other than those that the model was trained with, label by label.
+
+        Raises:
+            InputError: if a label is missing or new.
+        """
+        if list(bones.names) != list(self.description.labels):
+            raise InputError(
+                f"The model was trained on the labels {_listed(self.description.labels)}, but the bones here are {_listed(bones.names)}; "
+                "give the labels of the training."
+            )
+
 
 def build_network(description: ModelDescription) -> SceneCoordinateNetwork:
     """An untrained network of the description's size."""
@@ -145,6 +161,10 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     except (RuntimeError, KeyError) as error:
         raise InputError(f"The weights in {path} do not fit the network that it describes; train the model again.") from error
     return Model(network.to(device).eval(), description)
+
+
+def _listed(labels: Iterable[int]) -> str:
+    return ", ".join(map(str, labels))
 
 
 def _weights(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
