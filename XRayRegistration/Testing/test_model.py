@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
 from safetensors.torch import load_file, save_file
-from XRayRegistrationLib.model import FORMAT, LARGE_KERNEL, Model, ModelDescription, build_network, load_model, save_model
+from XRayRegistrationLib.model import FORMAT, LARGE_KERNEL, Model, ModelDescription, build_network, load_model, read_description, save_model
 
 DESCRIPTION = ModelDescription(
     ct_fingerprint="0" * 64,
@@ -39,6 +41,16 @@ def test_a_saved_model_says_the_same_of_an_image(model: Model, tmp_path: Path) -
     images = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         assert torch.allclose(loaded.network(images), model.network(images), atol=5e-3)
+
+
+def test_what_a_model_was_trained_for_is_read_without_pytorch(model: Model, tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", model)
+    script = (
+        "import sys; sys.modules['torch'] = None; from pathlib import Path; from XRayRegistrationLib.model import read_description; "
+        f"print(read_description(Path({str(tmp_path / 'model.safetensors')!r})).to_json())"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == DESCRIPTION.to_json()
 
 
 def test_only_large_kernels_lose_more_than_16_bits_do(model: Model, tmp_path: Path) -> None:
@@ -105,6 +117,9 @@ def test_files_that_are_no_models_are_refused(model: Model, tmp_path: Path) -> N
     for path, message in ((tmp_path / "none", "does not exist"), (text, "cannot be read"), (other, "not a"), (truncated, "cannot be read")):
         with pytest.raises(InputError, match=message):
             load_model(path)
+    for path, message in ((tmp_path / "none", "does not exist"), (text, "cannot be read"), (other, "not a")):
+        with pytest.raises(InputError, match=message):
+            read_description(path)
 
 
 def test_saving_over_a_model_that_cannot_be_written_keeps_it(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

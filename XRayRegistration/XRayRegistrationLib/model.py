@@ -25,6 +25,7 @@ DEFAULT_MODEL = Path(__file__).parent / "data" / "pelvis.safetensors"  # of the 
 # them moved the poses of 16 X-rays by 0.03 mm (median), rounding all kernels by 1 mm.
 LARGE_KERNEL = 500_000
 SCALE_SUFFIX = ".scale"
+LARGEST_HEADER = 10_000_000  # bytes; ours have some thousands
 FORMAT = "xray-registration scene-coordinate model, version 1"
 
 
@@ -136,28 +137,42 @@ def save_model(path: Path, model: Model) -> None:
         save_file(weights, temporary, metadata={"format": FORMAT, "description": model.description.to_json()})
 
 
+def read_description(path: Path) -> ModelDescription:
+    """Read what a model was trained for: quickly, since its weights are left out, and without PyTorch.
+
+    Raises:
+        InputError: if the file is missing, or not a model file.
+    """
+    if not path.is_file():
+        raise InputError(f"The model file {path} does not exist.")
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")  # of the header, a JSON text
+            if size > LARGEST_HEADER:
+                raise ValueError("the header is too long")
+            metadata = dict(json.loads(file.read(size)).get("__metadata__", {}))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"The file {path} is not a scene-coordinate model made by scr-train.")
+    return ModelDescription.from_json(metadata.get("description", ""))
+
+
 def load_model(path: Path, device: str = "cpu") -> Model:
     """Read a model file.
 
     Raises:
         InputError: if the file is missing, not a model file, or damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise InputError(f"The model file {path} does not exist.")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is not a mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"The file {path} is not a scene-coordinate model made by scr-train.")
-    description = ModelDescription.from_json(metadata.get("description", ""))
+    description = read_description(path)
     network = build_network(description)
     try:
-        network.load_state_dict(_weights(stored))
+        network.load_state_dict(_weights(load_file(path)))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
     except (RuntimeError, KeyError) as error:
         raise InputError(f"The weights in {path} do not fit the network that it describes; train the model again.") from error
     return Model(network.to(device).eval(), description)
