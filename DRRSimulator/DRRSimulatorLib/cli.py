@@ -16,6 +16,7 @@ from .errors import InputError
 from .files import atomic_path
 from .image_file import write_picture, write_slice
 from .physics import OPEN_FIELD_PHOTONS, log_transform, simulate_xray, window_to_16_bit
+from .progress import Cancelled, print_progress
 from .view_list import read_views
 
 FRONTAL = CArmView()
@@ -62,6 +63,7 @@ def simulate(
     photons: Annotated[float, typer.Option(min=1, max=1e12, help="Photons in a pixel of the open field.")] = OPEN_FIELD_PHOTONS,
     scene_coordinates: Annotated[bool, typer.Option("--scene-coordinates", help="Write where the rays enter and leave each bone.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random; image n depends on the seed and n only.")] = 0,
+    stop_file: Annotated[Path | None, typer.Option(help="Stop, with exit code 1, as soon as this file exists.")] = None,
 ) -> None:  # fmt: skip
     """Simulate X-rays of a CT.
 
@@ -70,9 +72,6 @@ def simulate(
 
     Scene coordinates of label 1 are view_0001_label1_entry.nrrd and view_0001_label1_exit.nrrd: vectors of RAS mm, NaN off the bone.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     from .bone import read_labels, segment_bone
     from .ct import read_ct
     from .projector import Projector
@@ -95,14 +94,18 @@ def simulate(
     _check_depths(poses, points.mean(axis=0), sdd)
     projector = Projector.from_ct(volume, bones)
     _make_folder(output)
-    for number, (pose, stream) in enumerate(zip(track(poses, "simulating", console=Console(stderr=True)), streams, strict=True), 1):
-        stem = output / f"view_{number:04d}"
-        intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, photons if noise else None)
-        _write_image(stem, intensity, image.value, image_format.value, camera, pose)
-        with atomic_path(stem.with_suffix(".json")) as temporary:
-            save_view(temporary, camera, pose)
-        if scene_coordinates:
-            _write_coordinates(stem, projector.scene_coordinates(camera, pose[None]).numpy()[0], list(bones.names), camera, pose)
+    with print_progress("simulating", len(poses)) as show:
+        for number, (pose, stream) in enumerate(zip(poses, streams, strict=True), 1):
+            if stop_file is not None and stop_file.exists():
+                raise Cancelled(f"Stopped after {number - 1} of {len(poses)} X-rays.")
+            stem = output / f"view_{number:04d}"
+            intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, photons if noise else None)
+            _write_image(stem, intensity, image.value, image_format.value, camera, pose)
+            with atomic_path(stem.with_suffix(".json")) as temporary:
+                save_view(temporary, camera, pose)
+            if scene_coordinates:
+                _write_coordinates(stem, projector.scene_coordinates(camera, pose[None]).numpy()[0], list(bones.names), camera, pose)
+            show(number, "")
     typer.echo(f"X-rays written to {output}: {len(poses)}.")
 
 
@@ -148,3 +151,7 @@ def _write_coordinates(
 def main() -> None:
     """Entry point of drr-simulate."""
     run_command(simulate)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What all commands share: bad input ends in one sentence and exit code 2."""
+"""What all commands share: a stop ends in one sentence and exit code 1, bad input in one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import InputError
+from .progress import Cancelled
 
 
 def run_command(command: Callable[..., Any]) -> None:
-    """Run a function as a typer command; exit code 0 for success, 1 for an unfinished or failed run, 2 for bad input."""
+    """Run a function as a typer command; exit code 0 for success, 1 for a stopped or failed run, 2 for bad input."""
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     try:
         app()
+    except Cancelled as stopped:
+        typer.echo(str(stopped), err=True)
+        sys.exit(1)
     except InputError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)

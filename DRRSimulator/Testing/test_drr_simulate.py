@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from DRRSimulatorLib.bone import read_labels
 from DRRSimulatorLib.camera import CArmView, FloatArray, ViewRange, load_view, transform_points
 from DRRSimulatorLib.cli import main
 from DRRSimulatorLib.ct import read_ct
+from DRRSimulatorLib.progress import parse_progress
 from DRRSimulatorLib.projector import Projector
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
@@ -85,6 +87,20 @@ def test_random_views_are_16_bit_pictures_with_cameras(phantom: dict[str, Path],
         assert pose is not None
         view = CArmView.from_pose(pose, BONE)
         assert abs(view.primary_deg) < limits.primary_deg and abs(view.secondary_deg) < limits.secondary_deg
+
+
+def test_a_module_shows_its_progress_and_stops_as_soon_as_a_file_exists(phantom: dict[str, Path], tmp_path: Path) -> None:
+    stop_file, output = tmp_path / "stop", tmp_path / "views"
+    command = [sys.executable, "-m", "DRRSimulatorLib.cli", str(phantom["ct"]), "-o", str(output), "--random", "10000"]
+    process = subprocess.Popen([*command, "--stop-file", str(stop_file), *SMALL_DETECTOR], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    first = next(line for line in map(parse_progress, process.stderr) if line)
+    assert (first.done, first.total, first.text) == (1, 10000, "simulating")
+    stop_file.touch()
+    message = process.communicate(timeout=60)[1].splitlines()[-1]
+    written = len(list(output.glob("*.json")))
+    assert process.returncode == 1 and message == f"Stopped after {written} of 10000 X-rays."
+    assert len(names(output)) == 2 * written  # whole views, and no temporary file
 
 
 def test_the_default_detector_is_a_flat_panel_of_297_mm(phantom: dict[str, Path], tmp_path: Path) -> None:

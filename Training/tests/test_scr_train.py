@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from DRRSimulatorLib.ct import read_ct
+from DRRSimulatorLib.progress import parse_progress
 from XRayRegistrationLib.model import load_model
 
 COMMAND = [sys.executable, "-c", "from xray_training.cli_train import main; main()"]
@@ -67,6 +70,33 @@ def test_a_training_that_was_stopped_and_then_killed_is_finished_by_the_same_com
     record = model.description.training["command"]
     assert str(phantom_file.parent) not in record and str(output.parent) not in record
     assert "phantom.nii.gz --output phantom.safetensors --steps 40" in record
+
+
+def test_a_module_without_tensorboard_and_matplotlib_shows_its_progress_and_stops_for_a_file(arguments: list[str], tmp_path: Path) -> None:
+    """As 3D Slicer runs it: by -m, with few packages, and with a stop file instead of Ctrl+C."""
+    for package in ("tensorboard", "matplotlib", "jinja2"):
+        (tmp_path / f"{package}.py").write_text("raise ImportError")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    stop_file, output = tmp_path / "stop", tmp_path / "slicer.safetensors"
+    command = [sys.executable, "-m", "xray_training.cli_train", *arguments[len(COMMAND) :], "--stop-file", str(stop_file)]
+    command[command.index("--output") + 1] = str(output)
+    command[command.index("--steps") + 1] = "2"
+
+    stop_file.touch()
+    stopped = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (stopped.returncode, stopped.stderr.splitlines()[-1:]) == (
+        1,
+        ["Stopped after 0 of 2 steps; the same command goes on from there."],
+    )
+    assert not output.exists()
+
+    stop_file.unlink()
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert finished.returncode == 0, finished.stderr
+    line = next(line for line in map(parse_progress, reversed(finished.stderr.splitlines())) if line)
+    assert (line.done, line.total, line.remaining) == (2, 2, "0:00")
+    assert re.fullmatch(r"training, loss -?\d+\.\d\d, point error \d+\.\d mm", line.text)
+    assert output.is_file() and not list((tmp_path / "slicer-training").glob("events*"))
 
 
 def test_a_ct_that_does_not_exist_ends_in_one_sentence_and_exit_code_2(arguments: list[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.commands import run_command
 from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.progress import Cancelled
 
 # The flat panel of a mobile C-arm: 1536 pixels of 0.194 mm (Siemens Cios Alpha), folded to the network's image.
 DETECTOR_MM = 297.0
@@ -40,11 +41,12 @@ def train(
     start_from: Annotated[Path | None, typer.Option(help="Model to start from, of this CT or of another; default: random weights.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: CUDA where there is one.")] = "auto",
+    stop_file: Annotated[Path | None, typer.Option(help="Stop, as Ctrl+C does, as soon as this file exists.")] = None,
 ) -> None:
     """Train a scene-coordinate model for one CT.
 
     Interrupt it (Ctrl+C) or kill it at any moment: the same command goes on where the last checkpoint stood. The folder
-    <output stem>-training holds the checkpoint, losses.csv and losses.png, and events for TensorBoard.
+    <output stem>-training holds the checkpoint, losses.csv and losses.png, and events for TensorBoard where that is installed.
     """
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
@@ -70,13 +72,12 @@ def train(
     )
     folder = output.parent / f"{output.stem}-training"
     trainer = Trainer(volume, bones, settings, device, folder, load_model(start_from, device) if start_from else None)
-    with TrainingLog(folder, settings.steps, first_step=trainer.step) as log:
-        finished = trainer.run(log.write, cancelled=log.interrupted)
+    with TrainingLog(folder, settings.steps, trainer.step, stop_file) as log:
+        finished = trainer.run(log.write, cancelled=log.stop_asked)
     if not finished:
-        typer.echo(f"Stopped after {trainer.step} of {settings.steps} steps; the same command goes on from there.")
-        raise typer.Exit(1)
-    plot_losses(folder)
+        raise Cancelled(f"Stopped after {trainer.step} of {settings.steps} steps; the same command goes on from there.")
     save_model(output, trainer.model(_record(device, seed)))
+    plot_losses(folder)
     typer.echo(f"Wrote {output} after {trainer.seconds / 60:.0f} minutes of training.")
 
 
@@ -92,3 +93,7 @@ def _record(device: str, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Entry point of scr-train."""
     run_command(train)
+
+
+if __name__ == "__main__":
+    main()

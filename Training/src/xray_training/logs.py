@@ -1,4 +1,4 @@
-"""Logs of a training: a progress bar with the remaining time, a CSV file, and TensorBoard events."""
+"""Logs of a training: progress with the remaining time, a CSV file with its picture, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -9,52 +9,53 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.progress import print_progress
 
 if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
     from .train import TrainingStatus
 
 WRITE_EVERY = 20  # steps
 
 
 class TrainingLog:
-    """Writes `losses.csv` and TensorBoard events into a folder and shows progress; Ctrl+C asks the training to stop cleanly."""
+    """Writes `losses.csv` and TensorBoard events into a folder and shows progress.
 
-    def __init__(self, folder: Path, steps: int, first_step: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from torch.utils.tensorboard.writer import SummaryWriter
+    Ctrl+C, or a file that comes to exist where `stop_file` says, asks the training to stop cleanly.
+    """
 
+    def __init__(self, folder: Path, steps: int, first_step: int, stop_file: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "losses.csv"
+        self.path, self.stop_file = folder / "losses.csv", stop_file
         self._drop_rows_after(first_step)
-        self.events = SummaryWriter(str(folder), purge_step=first_step + 1)
-        self.progress = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-                                 TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
-        self.task = self.progress.add_task("training", total=steps, completed=first_step)
-        self._stop = False
+        self.events = _event_writer(folder, first_step + 1)
+        self.progress = print_progress("training", steps, first_step)
+        self._interrupted = False
 
     def __enter__(self) -> TrainingLog:
         self.file = self.path.open("a", newline="")
-        self.progress.start()
+        self.show = self.progress.__enter__()
         self._previous_handler = signal.signal(signal.SIGINT, self._on_interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         signal.signal(signal.SIGINT, self._previous_handler)
-        self.progress.stop()
+        self.progress.__exit__(kind, error, trace)
         self.file.close()
-        self.events.close()
+        if self.events:
+            self.events.close()
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
+        self._interrupted = True
 
-    def interrupted(self) -> bool:
-        """Whether Ctrl+C was pressed."""
-        return self._stop
+    def stop_asked(self) -> bool:
+        """Whether Ctrl+C was pressed, or the stop file exists."""
+        return self._interrupted or (self.stop_file is not None and self.stop_file.exists())
 
     def write(self, status: TrainingStatus) -> None:
         """Log a step."""
-        description = f"loss {status.losses['loss']:6.3f}  point error {status.losses['coordinate_error_mm']:5.1f} mm"
-        self.progress.update(self.task, completed=status.step, description=description)
+        self.show(status.step, f"loss {status.losses['loss']:.2f}, point error {status.losses['coordinate_error_mm']:.1f} mm")
         if status.step % WRITE_EVERY:
             return
         row: dict[str, Any] = {"step": status.step, "seconds": round(status.seconds, 1)}
@@ -64,8 +65,9 @@ class TrainingLog:
             writer.writeheader()
         writer.writerow(row)
         self.file.flush()
-        for name, value in status.losses.items():
-            self.events.add_scalar(name, value, status.step)
+        if self.events:
+            for name, value in status.losses.items():
+                self.events.add_scalar(name, value, status.step)
 
     def _drop_rows_after(self, step: int) -> None:
         """Rows written after the checkpoint that is resumed will be written again."""
@@ -78,11 +80,26 @@ class TrainingLog:
             csv.writer(file).writerows(kept)
 
 
-def plot_losses(folder: Path) -> None:
-    """Draw `losses.csv` of a training's folder as `losses.png`; a training too short for a row has no picture."""
-    import numpy as np
-    from matplotlib.figure import Figure
+def _event_writer(folder: Path, first_step: int) -> SummaryWriter | None:
+    """Writer of TensorBoard events; None where TensorBoard is not installed, as in 3D Slicer."""
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=first_step)
 
+
+def plot_losses(folder: Path) -> None:
+    """Draw `losses.csv` of a training's folder as `losses.png`; a training too short for a row has no picture.
+
+    Nor has one where matplotlib is not installed: 3D Slicer draws the curves itself.
+    """
+    import numpy as np
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
     with (folder / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
