@@ -10,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from .calibration import read_calibration
 from .camera import Camera, CArmView, FloatArray, ViewRange, sample_poses, save_view
 from .commands import run_command
 from .errors import InputError
 from .files import atomic_path
 from .image_file import write_picture, write_slice
 from .physics import OPEN_FIELD_PHOTONS, log_transform, simulate_xray, window_to_16_bit
+from .presets import PRESETS
 from .progress import Cancelled, print_progress
 from .view_list import read_views
 
 FRONTAL = CArmView()
+CAMERA = PRESETS[0].camera
 
 # The 65535 grey values of a picture: noise needs room above the open field, and no ray through a patient is attenuated by exp(-13).
 GREY_VALUES_PER_UNIT = {"intensity": 50000, "attenuation": 5000}
@@ -54,9 +57,12 @@ def simulate(
         help="Views from a list, .json or .csv: primary_deg, secondary_deg, roll_deg, offset_x_mm, offset_y_mm, source_to_bone_mm."
     )] = None,
     random: Annotated[int | None, typer.Option(min=1, help="So many random views, of the ranges that scr-train uses.")] = None,
-    sdd: Annotated[float, typer.Option(help="Source-to-detector distance, mm.")] = 1020.0,
-    pixel_spacing: Annotated[float, typer.Option(help="Distance of the detector's pixels, mm.")] = 0.58,
-    size: Annotated[tuple[int, int], typer.Option(help="Rows and columns of the image.")] = (512, 512),
+    sdd: Annotated[float, typer.Option(help="Source-to-detector distance, mm.")] = CAMERA.source_to_detector_distance,
+    pixel_spacing: Annotated[float, typer.Option(help="Distance of the detector's pixels, mm.")] = CAMERA.pixel_spacing[0],
+    size: Annotated[tuple[int, int], typer.Option(help="Rows and columns of the image.")] = CAMERA.image_size,
+    camera_file: Annotated[Path | None, typer.Option(
+        "--camera", help="Geometry from a file instead of the three above: camera JSON or calibration text; a pose in it is not used."
+    )] = None,
     image: Annotated[ImageKind, typer.Option(help="Intensity (bone dark), or attenuation: its -log (bone bright).")] = ImageKind.intensity,
     image_format: Annotated[ImageFormat, typer.Option("--format", help="File format of the images.")] = ImageFormat.tiff,
     noise: Annotated[bool, typer.Option(help="Quantum noise.")] = True,
@@ -78,6 +84,10 @@ def simulate(
     from .surface import bone_surface
 
     camera = Camera.centred(sdd, pixel_spacing, size)
+    if camera_file is not None:
+        if camera != CAMERA:
+            raise InputError("Give the geometry by --camera, or by --sdd, --pixel-spacing and --size.")
+        camera, _ = read_calibration(camera_file)
     single = CArmView(primary, secondary, roll, offset, source_to_bone)
     if (views is not None) + (random is not None) + (single != FRONTAL) > 1:
         raise InputError("Give one of these: a list of views (--views), a number of random views (--random), or the angles of one view.")
@@ -91,7 +101,7 @@ def simulate(
         poses = np.concatenate([sample_poses(1, camera, points, ViewRange(), stream) for stream in streams])
     else:
         poses = np.stack([view.ras_to_camera(points.mean(axis=0)) for view in chosen])
-    _check_depths(poses, points.mean(axis=0), sdd)
+    _check_depths(poses, points.mean(axis=0), camera.source_to_detector_distance)
     projector = Projector.from_ct(volume, bones)
     _make_folder(output)
     with print_progress("simulating", len(poses)) as show:

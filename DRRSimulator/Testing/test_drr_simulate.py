@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 from DRRSimulatorLib.bone import read_labels
-from DRRSimulatorLib.camera import CArmView, FloatArray, ViewRange, load_view, transform_points
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, load_view, save_view, transform_points
 from DRRSimulatorLib.cli import main
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.progress import parse_progress
@@ -146,6 +146,15 @@ def test_the_camera_file_projects_a_marker_to_where_the_image_shows_it(phantom: 
     np.testing.assert_allclose(seen, camera.project(transform_points(pose, [MARKER]))[0], atol=0.05)
 
 
+def test_a_camera_file_tells_the_geometry_whatever_its_pose(phantom: dict[str, Path], tmp_path: Path) -> None:
+    oblique = Camera(990.0, (2.1, 2.6), (70, 80), (44.5, 30.25))
+    save_view(tmp_path / "camera.json", oblique, CArmView(80).ras_to_camera(BONE))
+    assert simulate(phantom["ct"], "-o", tmp_path / "out", "--camera", tmp_path / "camera.json", "--primary", "10") == 0
+    camera, pose = load_view(tmp_path / "out" / "view_0001.json")
+    assert camera == oblique and pixels(tmp_path / "out" / "view_0001.tiff").shape == (70, 80)
+    assert pose is not None and CArmView.from_pose(pose, BONE).primary_deg == pytest.approx(10)
+
+
 def test_intensity_is_dark_behind_bone_and_attenuation_is_its_logarithm(phantom: dict[str, Path], tmp_path: Path) -> None:
     for kind in ("intensity", "attenuation"):
         assert simulate(phantom["ct"], "-o", tmp_path / kind, "--image", kind, "--no-noise", *SMALL_DETECTOR) == 0
@@ -246,6 +255,8 @@ def test_lists_of_views_are_read_from_json_and_csv_alike(phantom: dict[str, Path
         (["--random", "1", "--sdd", "500"], "View 1 is impossible"),
         (["--views", "missing.json"], "cannot be read"),
         (["--labels", "missing.nrrd"], "There is no file"),
+        (["--camera", "missing.json"], "cannot be read"),
+        (["--camera", "missing.json", "--sdd", "900"], "Give the geometry by"),
     ],
 )
 def test_impossible_requests_end_in_one_sentence(

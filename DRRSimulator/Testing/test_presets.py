@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 from DRRSimulatorLib.camera import CArmView
-from DRRSimulatorLib.cli import simulate
 from DRRSimulatorLib.presets import PRESETS, CArmPreset
 
 each_preset = pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-
-
-def test_the_first_preset_is_the_camera_of_drr_simulate() -> None:
-    default = {name: parameter.default for name, parameter in inspect.signature(simulate).parameters.items()}
-    camera = PRESETS[0].camera
-    assert camera.source_to_detector_distance == default["sdd"]
-    assert camera.pixel_spacing == (default["pixel_spacing"],) * 2
-    assert camera.image_size == default["size"]
-    assert PRESETS[0].source_to_isocentre_mm == CArmView().source_to_point_mm
 
 
 def test_names_tell_the_presets_apart() -> None:
