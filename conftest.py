@@ -43,3 +43,13 @@ def scene(slicer_app: Any) -> Iterator[Any]:
     errors = strictness.take_errors()
     slicer_app.mrmlScene().Clear(False)
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def load_module(scene: Any) -> Iterator[Any]:
+    """``load_module("DRRSimulator")`` opens a module's panel and gives its widget; ``load_module.module(name)`` the Python module."""
+    from slicer_host.module_loader import ModuleLoader
+
+    loader = ModuleLoader()
+    yield loader
+    loader.unload()

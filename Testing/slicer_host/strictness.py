@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ LEFT_OVERS = ("me", "info", "module", "item_name", "import_module", "iter_module
 def remember_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """An exception hook: what reaches it was raised where nobody could catch it."""
     errors.append("".join(traceback.format_exception(kind, error, trace)))
+    sys.__excepthook__(kind, error, trace)
 
 
 def take_errors() -> list[str]:

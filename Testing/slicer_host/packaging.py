@@ -1,0 +1,1 @@
+"""The equivalent of ``slicer.packaging``; being written."""

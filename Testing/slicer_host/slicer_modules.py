@@ -1,0 +1,35 @@
+"""Slicer's Python modules for scripted modules: the installed Slicer's own, or equivalents."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import slicer
+
+from slicer_host.scripted_module_widget import qSlicerScriptedLoadableModule
+
+# Slicer's name of each module, and the equivalent here.
+EQUIVALENTS = {
+    "i18n": "i18n",
+    "parameterNodeWrapper": "parameter_node",
+    "ScriptedLoadableModule": "scripted_module",
+    "packaging": "packaging",
+}
+
+
+def install() -> None:
+    """Makes ``slicer.ScriptedLoadableModule`` and its like importable.
+
+    With ``SLICER_PYTHON_DIR`` set to the folder ``slicer`` of an installed Slicer's Python code, its modules are used.
+    """
+    slicer.qSlicerScriptedLoadableModule = qSlicerScriptedLoadableModule
+    real = os.environ.get("SLICER_PYTHON_DIR")
+    if real:
+        slicer.__path__.append(real)
+        return
+    for name, equivalent in EQUIVALENTS.items():
+        module = importlib.import_module(f"slicer_host.{equivalent}")
+        sys.modules[f"slicer.{name}"] = module
+        setattr(slicer, name, module)
