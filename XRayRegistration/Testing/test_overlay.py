@@ -10,7 +10,8 @@ import pytest
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, invert_pose
 from PIL import Image
 from small_patient import CENTRE_RAS, ELLIPSOIDS, SPACING_MM, SmallPatient
-from XRayRegistrationLib.overlay import outlines, write_overlay
+from XRayRegistrationLib.exposed_field import Polarity
+from XRayRegistrationLib.overlay import comparison_drr, drr_like_xray, outlines, write_overlay
 from XRayRegistrationLib.register import Registration
 from XRayRegistrationLib.view import View
 from XRayRegistrationLib.xray import XRay
@@ -98,3 +99,15 @@ def test_a_failed_picture_leaves_no_file(patient: SmallPatient, registration: Re
     with pytest.raises(ValueError):
         write_overlay(tmp_path / "overlay.png", view, patient.projector, np.eye(3), "caption")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("polarity", ["intensity", "attenuation"])
+def test_a_drr_at_the_true_pose_takes_the_values_of_the_xray(registration: Registration, patient: SmallPatient, polarity: Polarity) -> None:
+    """The X-ray of twice the contrast and another exposure than the DRR still shows the same anatomy: it must come out the same."""
+    view, pose = registration.views[0], CArmView(20, 10, 5, (8, -12), 700).ras_to_camera(CENTRE_RAS)
+    drr = comparison_drr(patient.projector, view.camera, pose)
+    pixels = 700 * np.exp(-2 * drr) if polarity == "intensity" else 40 + 2 * drr
+    xray = XRay(pixels, np.ones(pixels.shape, dtype=bool), polarity)
+    dark = pixels < 0.7 if polarity == "intensity" else np.zeros_like(xray.field)  # below a thousandth of the open beam there is noise only
+    shown = drr_like_xray(drr, xray)
+    assert np.allclose(shown[~dark], pixels[~dark], rtol=1e-3)

@@ -12,26 +12,33 @@ from DRRSimulatorLib.files import atomic_path
 from DRRSimulatorLib.projector import Projector
 
 from .view import View
+from .xray import XRay, as_in_xray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LONGER_SIDE = 512  # pixels of DRRs and outlines
+DISPLAY_SIDE = 512  # pixels of DRRs and outlines along the longer side
 SHORTEST_CONTOUR = 12  # points, about as many as pixels; shorter ones are specks in the segmentation
 PANEL_INCHES, TITLE_INCHES, CAPTION_INCHES, DOTS_PER_INCH = 4.6, 0.25, 0.3, 110
 
 FOUND_COLOUR, REFERENCE_COLOUR = "#ffd60a", "#00e5ff"
 
 
-def display_camera(camera: Camera) -> Camera:
-    """The camera with at most 512 pixels along its longer side."""
-    scale = min(1.0, LONGER_SIDE / max(camera.image_size))
+def display_camera(camera: Camera, longer_side: int = DISPLAY_SIDE) -> Camera:
+    """The camera with at most so many pixels along its longer side."""
+    scale = min(1.0, longer_side / max(camera.image_size))
     rows, columns = camera.image_size
     return camera.resized((max(1, round(rows * scale)), max(1, round(columns * scale))))
 
 
-def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray) -> list[list[FloatArray]]:
+def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE) -> list[list[FloatArray]]:
     """The outline of every bone as the X-ray shows it at a pose.
+
+    Args:
+        projector: of the patient's CT.
+        camera: of the X-ray.
+        ras_to_camera: 4x4 pose.
+        longer_side: pixels of the image that outlines are found in, at most; fewer are faster and coarser.
 
     Returns:
         For each of the projector's bones its contours, each (N, 2) as (column, row) in pixels of the camera. A contour ends where it
@@ -40,7 +47,7 @@ def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray) ->
     from contourpy import contour_generator
     from scipy.ndimage import gaussian_filter
 
-    coarse = display_camera(camera)
+    coarse = display_camera(camera, longer_side)
     entries = projector.scene_coordinates(coarse, ras_to_camera[None]).numpy()[0, ::6]
     scale = np.array(camera.image_size[::-1]) / coarse.image_size[::-1]
     found = []
@@ -51,10 +58,30 @@ def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray) ->
     return found
 
 
-def comparison_drr(projector: Projector, camera: Camera, ras_to_camera: FloatArray) -> npt.NDArray[np.float32]:
+def comparison_drr(
+    projector: Projector, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE
+) -> npt.NDArray[np.float32]:
     """DRR at a pose in the pixels of `display_camera`: line integrals [row, column], dimensionless."""
-    integrals: npt.NDArray[np.float32] = projector.line_integrals(display_camera(camera), ras_to_camera[None]).numpy()[0].sum(axis=0)
+    coarse = display_camera(camera, longer_side)
+    integrals: npt.NDArray[np.float32] = projector.line_integrals(coarse, ras_to_camera[None]).numpy()[0].sum(axis=0)
     return integrals
+
+
+def drr_like_xray(drr: npt.NDArray[np.float32], xray: XRay) -> npt.NDArray[np.float32]:
+    """A DRR of line integrals [row, column] in the pixel values of an X-ray of the same detector, for comparing them side by side.
+
+    In the X-ray's field its 2nd and 98th percentile become those of the X-ray's attenuation.
+    """
+    rows, columns = ((np.arange(count) + 0.5) * size / count for count, size in zip(drr.shape, xray.image_size, strict=True))
+    field = xray.field[np.ix_(rows.astype(int), columns.astype(int))]
+    low, high = np.percentile(drr[field] if field.any() else drr, (2, 98))
+    return as_in_xray((drr - low) / max(high - low, 1e-6), xray)
+
+
+def display_range(pixels: npt.NDArray[np.float32], intensity: bool) -> tuple[float, float]:
+    """Values to show as black and white. The open beam beside the body may be far brighter than all behind it: it is cut off."""
+    low, middle, high = np.percentile(pixels, (0.5, 50, 99.5)).tolist()
+    return low, min(high, low + 3 * (middle - low)) if intensity else high
 
 
 def write_overlay(

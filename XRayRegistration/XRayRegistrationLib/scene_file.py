@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.projector import Projector
 from DRRSimulatorLib.surface import Surface, surface_to_polydata
 
 from .mrml import SceneBundle
-from .overlay import comparison_drr, display_camera, outlines
+from .overlay import comparison_drr, display_camera, display_range, outlines
 from .point_cloud import point_cloud
 from .register import Registration
 
@@ -80,10 +79,10 @@ def _add_view(scene: SceneBundle, registration: Registration, number: int, name:
     transform = scene.add_transform(f"{name} camera", invert_pose(pose))
     pixels, drr = view.xray.pixels, comparison_drr(projector, camera, pose)
     intensity = view.xray.polarity == "intensity"
-    values = _display_range(pixels[view.xray.field], intensity)
+    values = display_range(pixels[view.xray.field], intensity)
     volume = scene.add_volume(name, pixels[None], _image_to_camera(camera), values, transform)
     # Line integrals rise where intensities fall: inverted, both show bone dark.
-    values = _display_range(drr, intensity=False)
+    values = display_range(drr, intensity=False)
     scene.add_volume(f"{name} DRR", drr[None], _image_to_camera(display_camera(camera)), values, transform, inverted=intensity)
     scene.add_line(f"{name} beam", [(0.0, 0.0, 0.0), (0.0, 0.0, distance)], transform)
     contours = [camera.back_project(line, distance) for bone in outlines(projector, camera, pose) for line in bone]
@@ -101,12 +100,6 @@ def _add_view(scene: SceneBundle, registration: Registration, number: int, name:
             viewNodeRef=" ".join(shown_in),
         )
     return volume
-
-
-def _display_range(pixels: npt.NDArray[np.float32], intensity: bool) -> tuple[float, float]:
-    """Values to show as black and white. The open beam beside the body may be far brighter than all behind it: it is cut off."""
-    low, middle, high = np.percentile(pixels, (0.5, 50, 99.5)).tolist()
-    return low, min(high, low + 3 * (middle - low)) if intensity else high
 
 
 def _image_to_camera(camera: Camera) -> FloatArray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.luminance import luminance
 
@@ -109,15 +109,33 @@ def normalised(xray: XRay) -> npt.NDArray[np.float32]:
     Raises:
         InputError: if an intensity image is not positive where it is brightest.
     """
-    attenuation = xray.pixels.astype(np.float64)
+    attenuation, _, low, high = _scale(xray)
+    scaled = np.clip((attenuation - low) / (high - low), -0.5, 1.5)
+    return np.where(xray.field, scaled, 0).astype(np.float32)
+
+
+def as_in_xray(image: npt.ArrayLike, xray: XRay) -> npt.NDArray[np.float32]:
+    """A normalised image in the pixel values of an X-ray, bone dark or bright as there: the inverse of `normalised`.
+
+    Args:
+        image: attenuation of any shape, 0 and 1 where `normalised` puts the 2nd and 98th percentile.
+        xray: its polarity, exposure and scale are taken.
+    """
+    _, reference, low, high = _scale(xray)
+    attenuation = low + np.asarray(image, dtype=np.float64) * (high - low)
+    return (reference * np.exp(-attenuation) if xray.polarity == "intensity" else attenuation).astype(np.float32)
+
+
+def _scale(xray: XRay) -> tuple[FloatArray, float, float, float]:
+    """a, r, low and high of `normalised`; r is 1 for attenuation."""
+    attenuation, reference = xray.pixels.astype(np.float64), 1.0
     if xray.polarity == "intensity":
-        reference = np.percentile(attenuation[xray.field], 98)
+        reference = float(np.percentile(attenuation[xray.field], 98))
         if reference <= 0:
             raise InputError("An X-ray of intensities needs positive pixels; add an offset to it, or read it as attenuation.")
         attenuation = -np.log(np.maximum(attenuation, reference / 1000) / reference)
-    low, high = np.percentile(attenuation[xray.field], (2, 98))
-    scaled = np.clip((attenuation - low) / max(high - low, 1e-6), -0.5, 1.5)
-    return np.where(xray.field, scaled, 0).astype(np.float32)
+    low, high = np.percentile(attenuation[xray.field], (2, 98)).tolist()
+    return attenuation, reference, low, max(high, low + 1e-6)
 
 
 def _check_pixels(pixels: npt.NDArray[np.float32]) -> None:
