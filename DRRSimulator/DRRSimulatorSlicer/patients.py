@@ -24,30 +24,33 @@ class PatientCache:
         self,
         ctNode: slicer.vtkMRMLScalarVolumeNode,
         segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
-        device: str = "cpu",
+        device: str | Callable[[], str] = "cpu",
     ) -> Callable[[Report], Patient]:
         """A function that makes a patient ready, or returns it at once if nothing has changed since; it may run in any thread.
 
         Args:
             ctNode: the CT.
             segmentationNode: its bones; None: they are found in the CT.
-            device: as for `prepare_patient`.
+            device: as for `prepare_patient`; or a function that chooses it where the patient is made, as asking PyTorch for a GPU first
+                loads PyTorch.
 
         Raises:
             InputError: as `readCT` and `readBones` do; what is returned raises it as well.
         """
         makeCT = readCT(ctNode)
         makeBones = readBones(segmentationNode, ctNode) if segmentationNode is not None else None
-        state = (_stateOfCT(ctNode), _stateOfBones(segmentationNode, ctNode), device)
+        nodes = (_stateOfCT(ctNode), _stateOfBones(segmentationNode, ctNode))
 
         def make(report: Report) -> Patient:
+            chosen = device() if callable(device) else device
+            state = (nodes, chosen)
             if self._state == state and self._patient is not None:
                 return self._patient
             self.clear()  # before the next one is made: two may not fit into the memory
             report(0.0, "Reading the CT")
             ct = makeCT()
             bones = makeBones(ct) if makeBones is not None else None
-            self._patient = prepare_patient(ct, bones, device, report)
+            self._patient = prepare_patient(ct, bones, chosen, report)
             self._state = state
             return self._patient
 
