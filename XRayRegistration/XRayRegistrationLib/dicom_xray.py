@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,8 @@ def read_dicom(path: Path, frame: int) -> DicomXRay:
         ) from error
     rising = bool(pixels.flat[stored.argmax()] >= pixels.flat[stored.argmin()])
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    return DicomXRay(pixels, _polarity(dataset, rising), _camera(dataset, (rows, columns)))
+    camera = camera_from_tags(dataset.get("DistanceSourceToDetector"), dataset.get("ImagerPixelSpacing"), (rows, columns))
+    return DicomXRay(pixels, _polarity(dataset, rising), camera)
 
 
 def _modality_transform(stored: npt.NDArray[np.generic], dataset: Dataset) -> npt.NDArray[np.generic]:
@@ -107,19 +108,28 @@ def _polarity(dataset: Dataset, rising: bool) -> Polarity | None:
     return None
 
 
-def _camera(dataset: Dataset, image_size: tuple[int, int]) -> Camera | None:
-    """Camera with its principal point in the image's middle, as the header does not tell where the beam's centre lies."""
-    distance = _positive_numbers(dataset, "DistanceSourceToDetector", 1)
-    spacing = _positive_numbers(dataset, "ImagerPixelSpacing", 2)  # of rows, of columns; PixelSpacing is not the detector's
-    if distance is None or spacing is None:
+def camera_from_tags(distance: Any, imager_spacing: Any, image_size: tuple[int, int]) -> Camera | None:
+    """Camera with its principal point in the image's middle, as a header does not tell where the beam's centre lies.
+
+    Args:
+        distance: DistanceSourceToDetector (0018,1110), as a number or as text.
+        imager_spacing: ImagerPixelSpacing (0018,1164) of rows and of columns, as numbers or as text "0.3\\\\0.3"; PixelSpacing is not
+            the detector's.
+        image_size: (rows, columns).
+
+    Returns:
+        None where a value is absent or no positive number.
+    """
+    distances, spacings = _positive_numbers(distance, 1), _positive_numbers(imager_spacing, 2)
+    if distances is None or spacings is None:
         return None
     rows, columns = image_size
-    return Camera(distance[0], (spacing[1], spacing[0]), image_size, ((columns - 1) / 2, (rows - 1) / 2))
+    return Camera(distances[0], (spacings[1], spacings[0]), image_size, ((columns - 1) / 2, (rows - 1) / 2))
 
 
-def _positive_numbers(dataset: Dataset, keyword: str, count: int) -> list[float] | None:
+def _positive_numbers(value: Any, count: int) -> list[float] | None:
     try:
-        values = [float(value) for value in np.atleast_1d(dataset.get(keyword))]
+        values = [float(number) for number in np.atleast_1d(value)]
     except (TypeError, ValueError):  # absent, empty or malformed
         return None
-    return values if len(values) == count and all(math.isfinite(value) and value > 0 for value in values) else None
+    return values if len(values) == count and all(math.isfinite(number) and number > 0 for number in values) else None
