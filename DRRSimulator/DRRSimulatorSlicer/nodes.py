@@ -21,10 +21,11 @@ from DRRSimulatorLib.luminance import luminance
 from DRRSimulatorLib.volume_file import place_in_ras
 from slicer.i18n import tr as _
 
+from .dicom_geometry import dicomGeometry
 from .matrices import ijkToRASMatrix
 from .segmentations import readBones, writeSegmentation
 
-__all__ = ["geometry", "readBones", "readCT", "readXRayPixels", "setGeometry", "updateImage", "writeSegmentation"]
+__all__ = ["dicomGeometry", "geometry", "readBones", "readCT", "readXRayPixels", "setGeometry", "updateImage", "writeSegmentation"]
 
 GEOMETRY_ATTRIBUTE = "XRayRegistration.Geometry"
 

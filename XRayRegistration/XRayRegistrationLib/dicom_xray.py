@@ -6,14 +6,14 @@ Attributes and their meaning are those of DICOM PS3.3: X-Ray Image (C.8.7.1), DX
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.dicom_camera import camera_from_tags
 from DRRSimulatorLib.errors import InputError
 
 from .exposed_field import Polarity
@@ -106,30 +106,3 @@ def _polarity(dataset: Dataset, rising: bool) -> Polarity | None:
     if modality in _RADIOGRAPHS and dataset.PhotometricInterpretation in ("MONOCHROME1", "MONOCHROME2"):
         return "intensity" if dataset.PhotometricInterpretation == "MONOCHROME1" else "attenuation"
     return None
-
-
-def camera_from_tags(distance: Any, imager_spacing: Any, image_size: tuple[int, int]) -> Camera | None:
-    """Camera with its principal point in the image's middle, as a header does not tell where the beam's centre lies.
-
-    Args:
-        distance: DistanceSourceToDetector (0018,1110), as a number or as text.
-        imager_spacing: ImagerPixelSpacing (0018,1164) of rows and of columns, as numbers or as text "0.3\\\\0.3"; PixelSpacing is not
-            the detector's.
-        image_size: (rows, columns).
-
-    Returns:
-        None where a value is absent or no positive number.
-    """
-    distances, spacings = _positive_numbers(distance, 1), _positive_numbers(imager_spacing, 2)
-    if distances is None or spacings is None:
-        return None
-    rows, columns = image_size
-    return Camera(distances[0], (spacings[1], spacings[0]), image_size, ((columns - 1) / 2, (rows - 1) / 2))
-
-
-def _positive_numbers(value: Any, count: int) -> list[float] | None:
-    try:
-        values = [float(number) for number in np.atleast_1d(value)]
-    except (TypeError, ValueError):  # absent, empty or malformed
-        return None
-    return values if len(values) == count and all(math.isfinite(number) and number > 0 for number in values) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 from DRRSimulatorLib.camera import Camera
-from XRayRegistrationLib.dicom_xray import camera_from_tags
+from DRRSimulatorLib.dicom_camera import camera_from_tags
 
 _ROWS, _COLUMNS, _DISTANCE_SOURCE_TO_DETECTOR, _IMAGER_PIXEL_SPACING = "0028,0010", "0028,0011", "0018,1110", "0018,1164"
 
