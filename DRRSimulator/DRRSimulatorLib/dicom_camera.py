@@ -14,9 +14,8 @@ def camera_from_tags(distance: Any, imager_spacing: Any, image_size: tuple[int, 
     """Camera with its principal point in the image's middle, as a header does not tell where the beam's centre lies.
 
     Args:
-        distance: DistanceSourceToDetector (0018,1110), as a number or as text.
-        imager_spacing: ImagerPixelSpacing (0018,1164) of rows and of columns, as numbers or as text "0.3\\\\0.3"; PixelSpacing is not
-            the detector's.
+        distance: DistanceSourceToDetector (0018,1110), a number or its text.
+        imager_spacing: ImagerPixelSpacing (0018,1164), two of them: of rows, of columns. PixelSpacing is not the detector's.
         image_size: (rows, columns).
 
     Returns:
