@@ -83,6 +83,11 @@ class Correspondences:
         """(N, 2) camera points at depth 1 on the rays of the image points: x/z and y/z."""
         return self.camera.back_project(self.points_image, 1.0)[:, :2]
 
+    @property
+    def certainty(self) -> float:
+        """Extent of the points in standard deviations of a point: how well the network tells where in the bone it looks."""
+        return _extent(self.points_ras) / float(np.median(self.sigma_mm))
+
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Correspondences:
         """The correspondences with some of the points only."""
         points_image, points_ras, sigma_mm = self.points_image[index], self.points_ras[index], self.sigma_mm[index]
@@ -139,7 +144,7 @@ def _require_points(views: Sequence[Correspondences]) -> None:
                 f"Only {len(view.sigma_mm)} points of the bone were recognised in X-ray {number}, but a pose needs at least "
                 f"{MINIMUM_POINTS}; use an X-ray that shows more of the bone."
             )
-        if _extent(view.points_ras) < MINIMUM_EXTENT_DEVIATIONS * np.median(view.sigma_mm):
+        if view.certainty < MINIMUM_EXTENT_DEVIATIONS:
             raise PoseNotFoundError(
                 f"The points recognised in X-ray {number} are too uncertain for a pose; use an X-ray that shows the bone, and a model "
                 "that knows such X-rays."
