@@ -144,6 +144,13 @@ def test_one_xray_is_registered_and_everything_written(run, inputs: Inputs, tmp_
     depth = float(re.search(r"(\S+) mm from the source", ended.out).group(1))  # type: ignore[union-attr]
     assert depth == pytest.approx(700, abs=10)
     assert "research use only" in ended.out.lower()
+    verdict = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))["verdict"]
+    assert verdict["level"] == "reliable" and f"Verdict: reliable. {verdict['reason']}" in ended.out
+
+
+def test_an_unusual_geometry_is_questioned(run, inputs: Inputs) -> None:  # type: ignore[no-untyped-def]
+    ended = run([*inputs.arguments(0), f"--xray={inputs.xrays[0]}", "--sdd=100", "--pixel-spacing=2"])
+    assert f"{inputs.xrays[0].name}: The source-to-detector distance is 100 mm" in ended.out
 
 
 def test_two_xrays_fix_the_depth_that_one_leaves_uncertain(run, inputs: Inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

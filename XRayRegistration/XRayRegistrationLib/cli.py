@@ -54,15 +54,20 @@ def register_xrays(
 
     from .device import choose_device
     from .model import load_model
+    from .plausibility import questions
     from .refine import Refiner
     from .register import register
     from .result_files import RESEARCH_USE, agreement, write_results
+    from .trust import judge
     from .view_files import read_views
 
     device = choose_device(device)
     _check_output(output)
     trained = load_model(model, device)
     views, truth = read_views(xray, camera or [], cast("Polarity | None", polarity and polarity.value), _geometry(sdd, pixel_spacing))
+    for path, view in zip(xray, views, strict=True):
+        for question in questions(view.camera, trained.description):
+            typer.echo(f"{path.name}: {question}")
     typer.echo(f"Reading the CT {ct.name}.")
     volume = read_ct(ct, series)
     trained.check_ct(volume)
@@ -79,6 +84,8 @@ def register_xrays(
     for number, path in enumerate(xray):
         typer.echo(f"{path.name}: {pose_in_words(result, number, trained.description)} {agreement(result, number)}")
     typer.echo(f"The points agree to {result.estimate.rms_residual_pixels:.2f} pixels of the network's image (root mean square).")
+    verdict = judge(result)
+    typer.echo(f"Verdict: {verdict.level}. {verdict.reason}")
     typer.echo(f"Found in {sum(result.seconds.values()):.1f} s. Wrote {', '.join(file.name for file in files)} to {output}.")
     typer.echo(RESEARCH_USE)
 

@@ -21,6 +21,7 @@ from .overlay import write_overlay
 from .point_cloud import point_cloud, write_polydata
 from .register import Registration
 from .scene_file import write_scene
+from .trust import judge
 
 RESEARCH_USE = "Research use only: not for diagnosis or treatment."
 CONVENTIONS = (
@@ -94,6 +95,7 @@ def result_numbers(
     return {
         "note": RESEARCH_USE,
         "conventions": CONVENTIONS,
+        "verdict": asdict(judge(registration)),
         "ras_to_rig": registration.ras_to_rig.tolist(),
         "views": [_view_numbers(registration, number, name) for number, name in enumerate(names)],
         "before_refinement": {
