@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,23 @@ SHORTEST_CONTOUR = 12  # points, about as many as pixels; shorter ones are speck
 PANEL_INCHES, TITLE_INCHES, CAPTION_INCHES, DOTS_PER_INCH = 4.6, 0.25, 0.3, 110
 
 FOUND_COLOUR, REFERENCE_COLOUR = "#ffd60a", "#00e5ff"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a picture.
+
+    Attributes:
+        title: above it.
+        image: attenuation [row, column], 0 to 1, over the whole detector.
+        contours: lines (N, 2) over it, as (column, row) in pixels of the X-ray's camera.
+        colour: of the lines.
+    """
+
+    title: str
+    image: npt.NDArray[np.float32]
+    contours: list[FloatArray]
+    colour: str = FOUND_COLOUR
 
 
 def display_camera(camera: Camera, longer_side: int = DISPLAY_SIDE) -> Camera:
@@ -97,26 +116,44 @@ def write_overlay(
         caption: text below the panels.
         reference: 4x4 pose known to be true, where there is one; it adds a panel.
     """
-    from matplotlib.figure import Figure
-
     drr = comparison_drr(projector, view.camera, ras_to_camera)
     low, high = np.percentile(drr, (2, 98))
-    panels = [
-        ("Outline of the CT's bone at the pose found", _xray_image(view), outlines(projector, view.camera, ras_to_camera), FOUND_COLOUR),
-        ("X-ray simulated from the CT at this pose", (drr - low) / max(high - low, 1e-6), [], FOUND_COLOUR),
-    ]
+    found = outlines(projector, view.camera, ras_to_camera)
+    panels = overlay_panels(view, [line for lines in found for line in lines], (drr - low) / max(high - low, 1e-6))
     if reference is not None:
-        true_outlines = outlines(projector, view.camera, reference)
-        panels.append(("Outline at the reference pose", panels[0][1], true_outlines, REFERENCE_COLOUR))
+        true = outlines(projector, view.camera, reference)
+        panels.append(Panel("Outline at the reference pose", panels[0].image, [line for lines in true for line in lines], REFERENCE_COLOUR))
+    write_panels(path, view, panels, caption)
+
+
+def overlay_panels(view: View, contours: list[FloatArray], drr: npt.NDArray[np.float32]) -> list[Panel]:
+    """The X-ray with outlines (N, 2) in pixels of its camera, and the DRR beside it, as attenuation from 0 to 1."""
+    return [
+        Panel("Outline of the CT's bone at the pose found", _xray_image(view), contours),
+        Panel("X-ray simulated from the CT at this pose", drr, []),
+    ]
+
+
+def write_panels(path: Path, view: View, panels: Sequence[Panel], caption: str) -> None:
+    """Write a PNG picture of panels beside each other, with a text below them.
+
+    Args:
+        path: file to write.
+        view: the X-ray whose detector all panels show; they get its polarity.
+        panels: from left to right.
+        caption: the text.
+    """
+    from matplotlib.figure import Figure
+
     height, width = (size * spacing for size, spacing in zip(view.camera.image_size, view.camera.pixel_spacing[::-1], strict=True))
     image_inches = PANEL_INCHES * height / width
     figure = Figure((len(panels) * PANEL_INCHES, TITLE_INCHES + image_inches + CAPTION_INCHES), dpi=DOTS_PER_INCH)
     bottom, top = CAPTION_INCHES / figure.get_figheight(), image_inches / figure.get_figheight()
-    for number, (title, image, bones, colour) in enumerate(panels):
+    for number, panel in enumerate(panels):
         axes = figure.add_axes(((number + 0.01) / len(panels), bottom, 0.98 / len(panels), top))
-        axes.set_title(title, fontsize=9)
-        _show(axes, image, view)
-        _draw(axes, bones, colour)
+        axes.set_title(panel.title, fontsize=9)
+        _show(axes, panel.image, view)
+        _draw(axes, panel.contours, panel.colour)
     figure.text(0.5, bottom / 2, caption, fontsize=8, horizontalalignment="center", verticalalignment="center")
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
@@ -142,7 +179,7 @@ def _show(axes: Axes, image: npt.NDArray[np.float32], view: View) -> None:
     axes.set_axis_off()
 
 
-def _draw(axes: Axes, bones: list[list[FloatArray]], colour: str) -> None:
+def _draw(axes: Axes, contours: list[FloatArray], colour: str) -> None:
     from matplotlib.collections import LineCollection
 
-    axes.add_collection(LineCollection([line for lines in bones for line in lines], colors=colour, linewidths=0.9), autolim=False)
+    axes.add_collection(LineCollection(contours, colors=colour, linewidths=0.9), autolim=False)

@@ -12,12 +12,13 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 if TYPE_CHECKING:
     import numpy as np
     from DRRSimulatorLib.camera import Camera
+    from DRRSimulatorLib.patient import Patient
     from DRRSimulatorLib.progress import Report
 
     from .adjustment import Adjustment
     from .comparison import Comparison
     from .registration import Outcome
-    from .results import RegistrationResult
+    from .result import RegistrationResult
 
 
 class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
@@ -37,6 +38,17 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         >>> logic.removeResult(xrayNode)
     """
 
+    def __init__(self) -> None:
+        """Make a logic; it remembers the model and the CT that were used last, and the last result."""
+        from DRRSimulatorSlicer.patients import PatientCache
+
+        from .registration import ModelCache
+
+        super().__init__()
+        self._patients = PatientCache()
+        self._models = ModelCache()
+        self._last: RegistrationResult | None = None
+
     def setGeometry(self, xrayNode: slicer.vtkMRMLVolumeNode, camera: Camera, rigToCamera: np.ndarray | None = None) -> None:
         """Tell the geometry that an X-ray was taken with; it is saved with the scene.
 
@@ -48,9 +60,15 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         Raises:
             InputError: if the camera is for images of another size.
         """
+        from DRRSimulatorSlicer import nodes
+
+        nodes.setGeometry(xrayNode, camera, rigToCamera)
 
     def geometry(self, xrayNode: slicer.vtkMRMLVolumeNode) -> tuple[Camera, np.ndarray | None] | None:
         """Camera and 4x4 rigToCamera that were set, else the camera of the X-ray's DICOM header; None where neither tells it."""
+        from .registration import geometry
+
+        return geometry(xrayNode)
 
     def registerXRay(
         self,
@@ -81,6 +99,12 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         Raises:
             InputError: if an input cannot be used or no pose is found; the message says why.
         """
+        from DRRSimulatorLib.progress import ignore_progress
+        from DRRSimulatorSlicer.dependencies import Dependencies
+
+        Dependencies().ensure("registration")
+        compute = self.prepare(xrayNodes, ctNode, modelPath, segmentationNode, polarity, refine, forceCPU)
+        return self.show(compute(report or ignore_progress))
 
     def prepare(
         self,
@@ -97,6 +121,13 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         Returns:
             A function that computes: it may run in another thread, since it does not touch the scene.
         """
+        from XRayRegistrationLib.model import DEFAULT_MODEL
+
+        from .registration import Sources, prepareRegistration
+
+        several = xrayNodes if isinstance(xrayNodes, Sequence) else [xrayNodes]
+        sources = Sources(tuple(several), ctNode, segmentationNode, forceCPU)
+        return prepareRegistration(sources, Path(modelPath or DEFAULT_MODEL), polarity, refine, self._patients, self._models)
 
     def show(self, outcome: Outcome, inViews: bool = False) -> RegistrationResult:
         """Put what was computed into the scene, in the main thread.
@@ -108,15 +139,47 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         Raises:
             InputError: if the CT or an X-ray is no longer in the scene.
         """
+        from .results import showInViews, showResult
+
+        self._last = showResult(outcome)
+        if inViews:
+            showInViews(self._last)
+        return self._last
 
     def result(self, xrayNode: slicer.vtkMRMLVolumeNode) -> RegistrationResult | None:
         """The result of an X-ray as it is in the scene, also in one that was saved and opened again; None where there is none."""
+        from .results import findResult
+
+        found = findResult(xrayNode)
+        isLast = found is not None and self._last is not None and found.table is self._last.table
+        return self._last if isLast else found
 
     def removeResult(self, xrayNode: slicer.vtkMRMLVolumeNode) -> None:
         """Remove the nodes of an X-ray's result, and nothing else; bone models stay while another result of the CT uses them."""
+        from .results import findResult, removeResult
+
+        found = findResult(xrayNode)
+        if found is not None:
+            removeResult(found)
+
+    def preparePatient(self, result: RegistrationResult) -> Callable[[Report], Patient]:
+        """A function that makes the CT and the bones of a result ready for drawing, for any thread; at once where they are already.
+
+        `adjustment` does it where it was not done before, and blocks meanwhile.
+
+        Raises:
+            InputError: if the CT or an X-ray was removed from the scene.
+        """
+        sources = result.sources()
+        return self._patients.prepare(sources.ctNode, sources.segmentationNode, sources.device)
 
     def adjustment(self, result: RegistrationResult, view: int = 0) -> Adjustment:
         """Move a result's pose by hand, as seen in one of its X-rays (numbered from 0)."""
+        from DRRSimulatorLib.progress import ignore_progress
+
+        from .adjustment import Adjustment
+
+        return Adjustment(result, self.preparePatient(result)(ignore_progress), view)
 
     def moveBone(self, result: RegistrationResult, motion: Sequence[float], view: int = 0) -> None:
         """Move the bone as seen in an X-ray, from the pose that was registered: transforms, outlines and DRRs follow.
@@ -126,15 +189,19 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
             motion: right, down and towards the detector, mm; then rotations about these axes through the bone's centre, degrees.
             view: the X-ray, numbered from 0.
         """
-
-    def updateOutline(self, result: RegistrationResult) -> None:
-        """Draw outlines and DRRs at the poses that the camera transforms have now."""
+        adjustment = self.adjustment(result, view)
+        adjustment.apply(motion)
+        adjustment.finish()
 
     def updateFromTransform(self, result: RegistrationResult, view: int = 0) -> None:
         """Take over the pose of a camera transform that the user dragged: the other cameras, outlines and DRRs follow."""
+        self.adjustment(result, view).finish()
 
     def comparison(self, result: RegistrationResult, view: int = 0) -> Comparison:
         """Compare an X-ray with the DRR at the pose found."""
+        from .comparison import Comparison
+
+        return Comparison(result, view)
 
     def compare(self, result: RegistrationResult, mode: str = "blend", opacity: float = 0.5) -> None:
         """Compare the X-rays with the DRRs in the X-ray views; without views only the nodes are made.
@@ -144,17 +211,34 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
             mode: "blend" or "checkerboard".
             opacity: of the DRR over the X-ray, 0 to 1, for "blend".
         """
+        for view in range(len(result.carms)):
+            comparison = self.comparison(result, view)
+            if mode == "checkerboard":
+                comparison.checkerboard()
+            else:
+                comparison.blend(opacity)
 
     def exportResult(self, result: RegistrationResult, folder: Path | str) -> list[Path]:
-        """Write a result as files: transforms, cameras, table, pictures, numbers, point cloud and the scene.
+        """Write a result as it is now, as files, each whole or not at all.
+
+        For X-ray n from 1: camera_n.json (geometry and pose), camera_n.h5 (the transform from the camera to the CT's RAS) and
+        overlay_n.png (outline and DRR); point_cloud.vtp, numbers.csv (the table), result.json (all numbers) and scene.mrb (the
+        whole scene).
 
         Args:
-            result: of a registration; one of a scene that was opened again lacks the point cloud's numbers.
+            result: of a registration, also one of a scene that was opened again.
             folder: made where it is missing.
 
         Returns:
             The files written.
+
+        Raises:
+            InputError: if the folder is a file.
+            OSError: if a file cannot be written.
         """
+        from .export import exportResult
+
+        return exportResult(result, Path(folder))
 
     def train(self, ctNode: slicer.vtkMRMLScalarVolumeNode, modelPath: Path | str, *args: Any, **kwargs: Any) -> Any:
         """Train a model of a CT in the background; see `training.startTraining`."""

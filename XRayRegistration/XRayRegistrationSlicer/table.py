@@ -1,0 +1,73 @@
+"""The table of a result's numbers: the verdict first, a unit in every row, so that it can be read as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import vtk
+from DRRSimulatorLib.camera import CArmView, FloatArray
+from slicer.i18n import tr as _
+from XRayRegistrationLib.result_files import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from .result import RegistrationResult
+
+Row = tuple[str, str, str]  # quantity, value, unit
+NO_UNIT = "-"
+
+
+def fillTable(result: RegistrationResult) -> None:
+    """Write a result's numbers into its table, at the poses that its cameras have now."""
+    numbers = result.numbers
+    rows = [*_trustRows(result), *_agreementRows(numbers)]
+    for number, carm in enumerate(result.carms):
+        prefix = f"{numbers['views'][number]['xray']}: " if len(result.carms) > 1 else ""
+        rows += [(prefix + quantity, value, unit) for quantity, value, unit in _viewRows(numbers, number, carm.pose())]
+    rows += [
+        (_("Time"), f"{sum(numbers['seconds'].values()):.1f}", "s"),
+        (_("Note"), RESEARCH_USE, NO_UNIT),
+    ]
+    table = vtk.vtkTable()
+    for number, title in enumerate((_("Quantity"), _("Value"), _("Unit"))):
+        column = vtk.vtkStringArray()
+        column.SetName(title)
+        for row in rows:
+            column.InsertNextValue(row[number])
+        table.AddColumn(column)
+    result.table.SetAndObserveTable(table)
+
+
+def _trustRows(result: RegistrationResult) -> list[Row]:
+    words = {"reliable": _("Reliable"), "check": _("Check it"), "rejected": _("Rejected")}
+    verdict = result.verdict
+    rows = [(_("Verdict"), words[verdict.level], NO_UNIT), (_("Reason"), verdict.reason, NO_UNIT)]
+    if verdict.expected_error_mm is not None:
+        rows.append((_("Expected error"), f"{verdict.expected_error_mm:.1f}", "mm"))
+    return rows
+
+
+def _agreementRows(numbers: dict[str, Any]) -> list[Row]:
+    refinement, network = numbers["refinement"], numbers["before_refinement"]
+    rows = []
+    if refinement:
+        rows.append((_("Similarity to the DRR"), f"{refinement['similarity']:.3f}", _("of 1")))
+        rows.append((_("Similarity to the DRR before refinement"), f"{refinement['similarity_before']:.3f}", _("of 1")))
+    rows.append(
+        (_("Distance of recognized points from the pose, RMS"), f"{network['rms_residual_network_pixels']:.2f}", _("pixels of the model"))
+    )
+    return rows
+
+
+def _viewRows(numbers: dict[str, Any], number: int, rasToCamera: FloatArray) -> list[Row]:
+    view, centre = numbers["views"][number], numbers["bone_centre_ras"]
+    seen = CArmView.from_pose(rasToCamera, centre)
+    return [
+        (_("LAO") if seen.primary_deg >= 0 else _("RAO"), f"{abs(seen.primary_deg):.1f}", _("degrees")),
+        (_("Cranial") if seen.secondary_deg >= 0 else _("Caudal"), f"{abs(seen.secondary_deg):.1f}", _("degrees")),
+        (_("Rotation about the beam"), f"{seen.roll_deg:.1f}", _("degrees")),
+        (_("Source to center of the bone"), f"{np.hypot(seen.source_to_point_mm, np.hypot(*seen.offset_mm)):.1f}", "mm"),
+        (_("Recognized points that agree"), _("{count} of {all}").format(count=view["inliers"], all=view["correspondences"]), _("points")),
+        (_("Median uncertainty of those points"), f"{view['inlier_sigma_mm']['median']:.1f}", "mm"),
+        (_("Source to detector"), f"{view['camera']['source_to_detector_distance']:.1f}", "mm"),
+    ]
