@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,21 @@ class XRay:
         """(rows, columns)."""
         rows, columns = self.pixels.shape
         return rows, columns
+
+    @cached_property
+    def scale(self) -> tuple[float, float, float]:
+        """r, low and high of `normalised`; r is 1 for attenuation.
+
+        Raises:
+            InputError: if an intensity image is not positive where it is brightest.
+        """
+        inside, reference = self.pixels[self.field], 1.0
+        if self.polarity == "intensity":
+            reference = float(np.percentile(inside.astype(np.float64), 98))
+            if reference <= 0:
+                raise InputError("An X-ray of intensities needs positive pixels; add an offset to it, or read it as attenuation.")
+        low, high = np.percentile(_attenuation(inside, self.polarity, reference), (2, 98)).tolist()
+        return reference, low, max(high, low + 1e-6)
 
     @classmethod
     def from_pixels(cls, pixels: npt.ArrayLike, polarity: Polarity | None = None, camera: Camera | None = None) -> XRay:
@@ -109,8 +125,8 @@ def normalised(xray: XRay) -> npt.NDArray[np.float32]:
     Raises:
         InputError: if an intensity image is not positive where it is brightest.
     """
-    attenuation, _, low, high = _scale(xray)
-    scaled = np.clip((attenuation - low) / (high - low), -0.5, 1.5)
+    reference, low, high = xray.scale
+    scaled = np.clip((_attenuation(xray.pixels, xray.polarity, reference) - low) / (high - low), -0.5, 1.5)
     return np.where(xray.field, scaled, 0).astype(np.float32)
 
 
@@ -121,21 +137,15 @@ def as_in_xray(image: npt.ArrayLike, xray: XRay) -> npt.NDArray[np.float32]:
         image: attenuation of any shape, 0 and 1 where `normalised` puts the 2nd and 98th percentile.
         xray: its polarity, exposure and scale are taken.
     """
-    _, reference, low, high = _scale(xray)
+    reference, low, high = xray.scale
     attenuation = low + np.asarray(image, dtype=np.float64) * (high - low)
     return (reference * np.exp(-attenuation) if xray.polarity == "intensity" else attenuation).astype(np.float32)
 
 
-def _scale(xray: XRay) -> tuple[FloatArray, float, float, float]:
-    """a, r, low and high of `normalised`; r is 1 for attenuation."""
-    attenuation, reference = xray.pixels.astype(np.float64), 1.0
-    if xray.polarity == "intensity":
-        reference = float(np.percentile(attenuation[xray.field], 98))
-        if reference <= 0:
-            raise InputError("An X-ray of intensities needs positive pixels; add an offset to it, or read it as attenuation.")
-        attenuation = -np.log(np.maximum(attenuation, reference / 1000) / reference)
-    low, high = np.percentile(attenuation[xray.field], (2, 98)).tolist()
-    return attenuation, reference, low, max(high, low + 1e-6)
+def _attenuation(pixels: npt.NDArray[np.float32], polarity: Polarity, reference: float) -> FloatArray:
+    """a of `normalised`."""
+    values = pixels.astype(np.float64)
+    return -np.log(np.maximum(values, reference / 1000) / reference) if polarity == "intensity" else values
 
 
 def _check_pixels(pixels: npt.NDArray[np.float32]) -> None:
