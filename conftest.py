@@ -31,12 +31,20 @@ def slicer_app() -> Iterator[Any]:
     application.close()
 
 
+def is_host(application: Any) -> bool:
+    """Whether an application is the test host's, not the real one."""
+    return type(application).__module__.startswith("slicer_host.")
+
+
 @pytest.fixture
 def scene(slicer_app: Any) -> Iterator[Any]:
     """``slicer.mrmlScene``, empty; errors that VTK, an observer or a slot only print fail the test."""
+    slicer_app.mrmlScene().Clear(False)
+    if not is_host(slicer_app):
+        yield slicer_app.mrmlScene()
+        return
     from slicer_host import strictness
 
-    slicer_app.mrmlScene().Clear(False)
     strictness.take_errors()
     yield slicer_app.mrmlScene()
     slicer_app.processEvents()
@@ -46,10 +54,19 @@ def scene(slicer_app: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def load_module(scene: Any) -> Iterator[Any]:
-    """``load_module("DRRSimulator")`` opens a module's panel and gives its widget; ``load_module.module(name)`` the Python module."""
-    from slicer_host.module_loader import ModuleLoader
+def views(slicer_app: Any, scene: Any) -> Iterator[Any]:
+    """``slicer.app.layoutManager()`` with the four-up layout: real slice and 3D views, without a screen."""
+    if slicer_app.layoutManager() is not None:
+        yield slicer_app.layoutManager()
+        return
+    if not is_host(slicer_app):
+        pytest.skip("3D Slicer runs without a main window")
+    from slicer_host import gl, layout
 
-    loader = ModuleLoader()
-    yield loader
-    loader.unload()
+    if reason := gl.why_no_views():
+        pytest.skip(reason)
+    manager = layout.LayoutManager(slicer_app, width=800, height=600)
+    slicer_app.setLayoutManager(manager)
+    yield manager
+    slicer_app.setLayoutManager(None)
+    layout.close(manager)

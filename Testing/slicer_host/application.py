@@ -14,7 +14,7 @@ import slicer.util
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from slicer_host import strictness
+from slicer_host import gl, strictness
 from slicer_host.file_io import CoreIOManager
 from slicer_host.modules import Module, ModuleManager, make_logics
 
@@ -185,6 +185,7 @@ def start() -> Application:
     if running is not None:
         return running
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    gl.use_offscreen_windows()
     if QtWidgets.QApplication.instance() is None:
         QtWidgets.QApplication(["Slicer"])
     strictness.watch_vtk()
