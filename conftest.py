@@ -70,3 +70,13 @@ def views(slicer_app: Any, scene: Any) -> Iterator[Any]:
     yield manager
     slicer_app.setLayoutManager(None)
     layout.close(manager)
+
+
+@pytest.fixture
+def load_module(scene: Any) -> Iterator[Any]:
+    """``load_module("DRRSimulator")`` opens a module's panel and gives its widget; ``load_module.module(name)`` the Python module."""
+    from slicer_host.module_loader import ModuleLoader
+
+    loader = ModuleLoader()
+    yield loader
+    loader.unload()
