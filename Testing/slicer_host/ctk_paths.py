@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import qt
 from PySide6 import QtCore, QtWidgets
 
-from slicer_host.properties import qt_property, stored_property
+from slicer_host.properties import forwarded_property, qt_property, stored_property
+from slicer_host.signals import listen
 from slicer_host.stand_in import StandIn, parent_of, row_layout
 
 
@@ -25,34 +27,36 @@ class ctkPathLineEdit(StandIn, QtWidgets.QWidget):
         super().__init__(parent_of(arguments))
         self._line = QtWidgets.QComboBox()
         self._line.editable = True
-        self._browse = QtWidgets.QToolButton()
-        self._browse.text = "..."
-        row_layout(self, self._line, self._browse)
-        self._line.editTextChanged.connect(self.currentPathChanged.emit)
-        self._browse.clicked.connect(self.browse)
+        self._button = QtWidgets.QToolButton()
+        self._button.text = "..."
+        row_layout(self, self._line, self._button)
+        listen(self._line, "editTextChanged", self._onTextChanged)
+        listen(self._button, "clicked", self.browse)
 
     def setCurrentPath(self, path: str) -> None:
         self._line.setEditText(str(path))
 
     def addCurrentPathToHistory(self) -> None:
-        if self.currentPath and self._line.findText(self.currentPath) < 0:
-            self._line.addItem(self.currentPath)
-
-    def retrieveHistory(self) -> None:
-        pass
+        path = self.currentPath
+        if path and self._line.findText(path) < 0:
+            self._line.addItem(path)
 
     def comboBox(self) -> QtWidgets.QComboBox:
         return self._line
 
     def browse(self) -> None:
+        caption = self.label or "Select a file to save"
         if self.filters & self.Dirs and not self.filters & self.Files:
-            path = QtWidgets.QFileDialog.getExistingDirectory(self, "Select a directory", self.currentPath)
+            path = qt.QFileDialog.getExistingDirectory(self, "Select a directory...", self.currentPath)
         elif self.filters & self.Writable:
-            path = QtWidgets.QFileDialog.getSaveFileName(self, "Save as", self.currentPath)
+            path = qt.QFileDialog.getSaveFileName(self, caption, self.currentPath, ";;".join(self.nameFilters))
         else:
-            path = QtWidgets.QFileDialog.getOpenFileName(self, "Select a file", self.currentPath)
+            path = qt.QFileDialog.getOpenFileName(self, "Open a file", self.currentPath, ";;".join(self.nameFilters))
         if path:
             self.setCurrentPath(path)
+
+    def _onTextChanged(self, text: str) -> None:
+        self.currentPathChanged.emit(text)
 
     currentPath = qt_property(str, lambda self: self._line.currentText, setCurrentPath)
     filters = stored_property(int, "filters", Files | Dirs)
@@ -61,11 +65,11 @@ class ctkPathLineEdit(StandIn, QtWidgets.QWidget):
     settingKey = stored_property(str, "settingKey", "")
     label = stored_property(str, "label", "")
     showHistoryButton = stored_property(bool, "showHistoryButton", True)
-    minimumContentsLength = stored_property(int, "minimumContentsLength", 0)
-    sizeAdjustPolicy = stored_property(int, "sizeAdjustPolicy", 0)
     showBrowseButton = qt_property(
-        bool, lambda self: not self._browse.isHidden(), lambda self, shown: setattr(self._browse, "visible", shown)
+        bool, lambda self: not self._button.isHidden(), lambda self, shown: setattr(self._button, "visible", shown)
     )
+    minimumContentsLength = forwarded_property(int, "_line", "minimumContentsLength")
+    sizeAdjustPolicy = forwarded_property(int, "_line", "sizeAdjustPolicy")
 
 
 class ctkDirectoryButton(StandIn, QtWidgets.QWidget):
@@ -79,20 +83,23 @@ class ctkDirectoryButton(StandIn, QtWidgets.QWidget):
         self._directory = os.getcwd()
         self._button = QtWidgets.QPushButton(self._directory)
         row_layout(self, self._button)
-        self._button.clicked.connect(self.browse)
+        listen(self._button, "clicked", self.browse)
 
     def browse(self) -> None:
-        directory = QtWidgets.QFileDialog.getExistingDirectory(self, self.caption, self._directory)
+        directory = qt.QFileDialog.getExistingDirectory(self, self.caption, self._directory)
         if directory:
             self._setDirectory(directory)
-            self.directorySelected.emit(directory)
+            self.directorySelected.emit(self._directory)
 
     def _setDirectory(self, directory: str) -> None:
+        directory = os.path.abspath(directory)
         if directory != self._directory:
             self._directory = directory
             self._button.text = directory
             self.directoryChanged.emit(directory)
 
     directory = qt_property(str, lambda self: self._directory, _setDirectory)
+    text = forwarded_property(str, "_button", "text")
     caption = stored_property(str, "caption", "")
     acceptMode = stored_property(int, "acceptMode", 0)
+    options = stored_property(int, "options", 0)

@@ -9,20 +9,17 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-# PythonQt answers these, though it does not list them.
-_ALWAYS = frozenset({"name"})
-
-# Virtual methods which PySide6 looks up on every object to see whether Python overrides them.
-_LOOKED_UP_BY_QT = frozenset(
-    {"fixup", "initStyleOption", "initViewItemOption", "itemDelegateForIndex", "stepBy", "stepEnabled", "textFromValue", "validate"}
-    | {"valueFromText"}
+# Virtual methods which PySide6 looks up on an object to see whether Python overrides them.
+_LOOKED_UP_BY_QT = (
+    *("connectNotify", "disconnectNotify", "initStyleOption", "skipData"),
+    *("clear", "fixup", "interpretText", "stepBy", "stepEnabled", "textFromValue", "validate", "valueFromText"),
+    *("closeEditor", "commitData", "currentChanged", "dataChanged", "editorDestroyed", "selectionChanged", "updateGeometries"),
+    *("horizontalScrollbarAction", "horizontalScrollbarValueChanged", "verticalScrollbarAction", "verticalScrollbarValueChanged"),
+    *("initViewItemOption", "itemDelegateForIndex", "rowsAboutToBeRemoved", "rowsInserted", "updateEditorData", "updateEditorGeometries"),
 )
 
-
-@cache
-def _listed() -> dict[str, frozenset[str]]:
-    lines = Path(__file__).with_name("pythonqt_members.txt").read_text(encoding="utf-8").splitlines()
-    return {name: frozenset(members.split()) for name, members in (line.split(":") for line in lines)}
+# PythonQt answers these, though it does not list them.
+_NOT_LISTED = ("name",)
 
 
 @cache
@@ -31,4 +28,11 @@ def shown_members(class_name: str, is_widget: bool) -> frozenset[str] | None:
     listed = _listed()
     if class_name not in listed:
         return None
-    return listed[class_name] | listed["QObject"] | (listed["QWidget"] if is_widget else frozenset()) | _ALWAYS | _LOOKED_UP_BY_QT
+    inherited = listed["QObject"] | (listed["QWidget"] if is_widget else frozenset())
+    return listed[class_name] | inherited | frozenset(_NOT_LISTED) | frozenset(_LOOKED_UP_BY_QT)
+
+
+@cache
+def _listed() -> dict[str, frozenset[str]]:
+    lines = Path(__file__).with_name("pythonqt_members.txt").read_text(encoding="utf-8").splitlines()
+    return {name: frozenset(members.split()) for name, members in (line.split(":") for line in lines)}

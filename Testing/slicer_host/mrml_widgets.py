@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from PySide6 import QtCore, QtWidgets
 
-from slicer_host.ctk_sliders import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
-from slicer_host.ctk_widgets import ctkCollapsibleButton
+from slicer_host.ctk_containers import ctkCollapsibleButton
+from slicer_host.ctk_ranges import ctkRangeWidget
+from slicer_host.ctk_sliders import ctkDoubleSpinBox, ctkSliderWidget
 from slicer_host.properties import stored_property
 from slicer_host.stand_in import StandIn, parent_of
 

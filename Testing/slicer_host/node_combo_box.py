@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
 from slicer_host.mrml_widgets import KnowsScene
 from slicer_host.properties import qt_property, stored_property
-from slicer_host.stand_in import parent_of, row_layout
+from slicer_host.signals import listen
+from slicer_host.stand_in import Observations, parent_of, row_layout
+
+NODE_ID, ACTION = QtCore.Qt.ItemDataRole.UserRole, QtCore.Qt.ItemDataRole.UserRole + 1
 
 
-def _refreshing(type_: type, name: str, default: Any) -> QtCore.Property:
-    """A property on which the list of nodes depends."""
+def _listing_property(type_: type, name: str, default: Any) -> QtCore.Property:
+    """A property on which it depends what is listed."""
     key = f"_{name}"
 
-    def store(self: qMRMLNodeComboBox, value: Any) -> None:
-        self.__dict__[key] = value
-        self._refresh()
+    def change(self: qMRMLNodeComboBox, value: Any) -> None:
+        vars(self)[key] = value
+        self._listExtras()
+        self._listNodes()
 
-    return qt_property(type_, lambda self: self.__dict__.get(key, default), store)
+    return qt_property(type_, lambda self: vars(self).get(key, default), change)
 
 
 class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
-    """Lists the nodes of some types, "None" and what can be done with them.
+    """A list of None (if enabled), the scene's nodes of some types, and what can be done with them.
 
-    A node that is there when the scene is set is selected, unless None is offered; nodes added later are not.
+    It is built on a QComboBox as in Slicer, so that its surprises come about in the same way: it is disabled without a scene; what
+    is selected when a node appears or goes is up to QComboBox; renaming the selected node is announced as a change.
     """
 
     currentNodeChanged = QtCore.Signal(object)
@@ -37,6 +41,7 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
     nodeActivated = QtCore.Signal(object)
     nodeAdded = QtCore.Signal(object)
     nodeAddedByUser = QtCore.Signal(object)
+    nodeAddedByUserAction = QtCore.Signal(object)
     nodeAboutToBeRemoved = QtCore.Signal(object)
     nodeAboutToBeEdited = QtCore.Signal(object)
     cpp_signals: ClassVar[dict[str, Callable[[Any], Any] | None]] = {
@@ -45,6 +50,7 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
         "nodeActivated(vtkMRMLNode*)": None,
         "nodeAdded(vtkMRMLNode*)": None,
         "nodeAddedByUser(vtkMRMLNode*)": None,
+        "nodeAddedByUserAction(vtkMRMLNode*)": None,
         "nodeAboutToBeRemoved(vtkMRMLNode*)": None,
         "nodeAboutToBeEdited(vtkMRMLNode*)": None,
     }
@@ -54,163 +60,227 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
         self._list = QtWidgets.QComboBox()
         row_layout(self, self._list)
         self._types: list[str] = []
-        self._attributes: list[tuple[str, str, Any]] = []
-        self._current: str | None = None
-        self._filled = False
-        self._observations: list[tuple[Any, int]] = []
-        self._node_observations: list[tuple[Any, int]] = []
-        self._list.activated.connect(self._onActivated)
+        self._labels: dict[str, str] = {}
+        self._attributes: dict[tuple[str, str], Any] = {}
+        self._menuActions: list[Any] = []
+        self._requestedID = ""
+        self._silent = False
+        self._observations = Observations(self)
+        self._listed: dict[str, Any] = {}
+        listen(self._list, "currentTextChanged", self._onTextChanged)
+        listen(self._list, "activated", self._onActivated)
+        self.enabled = False
 
     def _setNodeTypes(self, types: list[str]) -> None:
-        self._types = list(types)
-        self._refresh()
+        self._types = [type_ for type_ in types if type_]
+        self._listExtras()
+        self._listNodes()
 
     nodeTypes = qt_property(list, lambda self: self._types, _setNodeTypes)
-    showHidden = _refreshing(bool, "showHidden", False)
-    showChildNodeTypes = _refreshing(bool, "showChildNodeTypes", True)
-    hideChildNodeTypes = _refreshing(list, "hideChildNodeTypes", [])
-    noneEnabled = _refreshing(bool, "noneEnabled", False)
-    noneDisplay = _refreshing(str, "noneDisplay", "None")
-    addEnabled = _refreshing(bool, "addEnabled", True)
-    removeEnabled = _refreshing(bool, "removeEnabled", True)
-    editEnabled = _refreshing(bool, "editEnabled", False)
-    renameEnabled = _refreshing(bool, "renameEnabled", False)
+    showHidden = _listing_property(bool, "showHidden", False)
+    showChildNodeTypes = _listing_property(bool, "showChildNodeTypes", True)
+    hideChildNodeTypes = _listing_property(list, "hideChildNodeTypes", [])
+    noneEnabled = _listing_property(bool, "noneEnabled", False)
+    noneDisplay = _listing_property(str, "noneDisplay", "None")
+    addEnabled = _listing_property(bool, "addEnabled", True)
+    removeEnabled = _listing_property(bool, "removeEnabled", True)
+    editEnabled = _listing_property(bool, "editEnabled", False)
+    renameEnabled = _listing_property(bool, "renameEnabled", False)
     selectNodeUponCreation = stored_property(bool, "selectNodeUponCreation", True)
     baseName = stored_property(str, "baseName", "")
-    interactionNodeSingletonTag = stored_property(str, "interactionNodeSingletonTag", "Singleton")
+    interactionNodeSingletonTag = stored_property(str, "interactionNodeSingletonTag", "")
     sizeAdjustPolicy = stored_property(int, "sizeAdjustPolicy", 0)
 
     def setMRMLScene(self, scene: Any) -> None:
         if scene is self._scene:
             return
-        for caller, tag in self._observations:
-            caller.RemoveObserver(tag)
-        self._observations = []
+        self._silent = True
+        self._observations.clear()
         super().setMRMLScene(scene)
         if scene is not None:
-            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent)
-            self._observations = [(scene, scene.AddObserver(event, lambda *_: self._refresh())) for event in events]
-        self._refresh()
+            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+                self._observations.add(scene, event, self._onSceneChanged)
+        self._listExtras()
+        self._listNodes()
+        first = self._list.itemData(0, NODE_ID) or ""  # None, where it is offered, comes before the nodes
+        self._list.currentIndex = -1
+        self._silent = False
+        self.setCurrentNodeID(self._requestedID or first)
+        self.enabled = scene is not None
 
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
-        self._attributes.append((nodeType, name, value))
-        self._refresh()
+        self._attributes[nodeType, name] = value
+        self._listNodes()
 
     def removeAttribute(self, nodeType: str, name: str) -> None:
-        self._attributes = [attribute for attribute in self._attributes if attribute[:2] != (nodeType, name)]
-        self._refresh()
+        self._attributes.pop((nodeType, name), None)
+        self._listNodes()
+
+    def addMenuAction(self, action: Any) -> None:
+        self._menuActions.append(action)
+        self._listExtras()
+
+    def nodeTypeLabel(self, nodeType: str) -> str:
+        label = self._labels.get(nodeType) or (self._scene.GetTypeDisplayNameByClassName(nodeType) if self._scene else "")
+        return label or "node"
+
+    def setNodeTypeLabel(self, label: str, nodeType: str) -> None:
+        self._labels[nodeType] = label
+        self._listExtras()
 
     def currentNode(self) -> Any:
-        return self._scene.GetNodeByID(self._current) if self._scene is not None and self._current else None
+        return self._scene.GetNodeByID(self.currentNodeID) if self._scene is not None else None
 
     def setCurrentNode(self, node: Any) -> None:
         self.setCurrentNodeID(node.GetID() if node is not None else "")
 
     def setCurrentNodeID(self, nodeID: str) -> None:
-        listed = nodeID and self._list.findData(nodeID) >= 0
-        self._select(nodeID if listed else None)
+        self._requestedID = nodeID if self._scene is None else ""
+        index = self._list.findData(nodeID, NODE_ID) if nodeID else -1
+        self._list.currentIndex = index if index >= 0 or not self._offersNone() else 0
 
     def setCurrentNodeIndex(self, index: int) -> None:
         self.setCurrentNode(self.nodeFromIndex(index))
 
-    currentNodeID = qt_property(str, lambda self: self._current or "", setCurrentNodeID)
+    currentNodeID = qt_property(str, lambda self: self._list.itemData(self._list.currentIndex, NODE_ID) or "", setCurrentNodeID)
 
     def nodeCount(self) -> int:
-        return len(self._nodes())
+        return len(self._listed)
 
     def nodeFromIndex(self, index: int) -> Any:
-        nodes = self._nodes()
+        nodes = list(self._listed.values())
         return nodes[index] if 0 <= index < len(nodes) else None
 
     def addNode(self, nodeType: str | None = None) -> Any:
-        node = self._scene.CreateNodeByClass(nodeType or self._types[0])
+        nodeType = nodeType or self._types[0]
+        if nodeType not in self._types:
+            return None
+        node = self._scene.CreateNodeByClass(nodeType)
         node.UnRegister(None)
         node.SetName(self._scene.GenerateUniqueName(self.baseName or node.GetNodeTagName()))
-        for attributeType, name, value in self._attributes:
-            if node.IsA(attributeType):
-                node.SetAttribute(name, str(value or ""))
+        for (_, name), value in self._attributes.items():
+            node.SetAttribute(name, str(value if value is not None else ""))
         node = self._scene.AddNode(node)
         if self.selectNodeUponCreation:
             self.setCurrentNode(node)
-        self.nodeAdded.emit(node)
+        self.nodeAddedByUser.emit(node)
         return node
 
     def removeCurrentNode(self) -> None:
-        node = self.currentNode()
-        if node is not None:
-            self.nodeAboutToBeRemoved.emit(node)
-            self._scene.RemoveNode(node)
+        self._scene.RemoveNode(self.currentNode())
 
-    def _nodes(self) -> list[Any]:
-        scene = self._scene
-        if scene is None:
-            return []
-        nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
-        return [node for node in nodes if self._accepts(node)]
+    def renameCurrentNode(self) -> None:
+        name = QtWidgets.QInputDialog.getText(self, "Rename", "New name:")
+        if name:
+            self.currentNode().SetName(name)
+            self.currentNodeRenamed.emit(name)
+
+    def editCurrentNode(self) -> None:
+        self.nodeAboutToBeEdited.emit(self.currentNode())
+
+    def _offersNone(self) -> bool:
+        return self.noneEnabled and self._scene is not None
 
     def _accepts(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self.showHidden:
+            return False
+        if any(node.IsA(type_) and node.GetClassName() != type_ for type_ in self.hideChildNodeTypes):
             return False
         if not any(node.IsA(type_) if self.showChildNodeTypes else node.GetClassName() == type_ for type_ in self._types):
             return False
         return all(
             node.GetAttribute(name) is not None and (value is None or node.GetAttribute(name) == str(value))
-            for type_, name, value in self._attributes
+            for (type_, name), value in self._attributes.items()
             if node.IsA(type_)
         )
 
-    def _refresh(self) -> None:
-        if self._scene is not None and self._scene.IsBatchProcessing():
-            return
-        nodes = self._nodes()
-        ids = [node.GetID() for node in nodes]
-        current = self._current if self._current in ids else None
-        if current is None and not self._filled and not self.noneEnabled and ids:
-            current = ids[0]
-        self._filled = self._filled or self._scene is not None
-        self._observe_names(nodes)
-        self._list.clear()
-        if self.noneEnabled or not nodes:
-            self._list.addItem(self.noneDisplay, "")
-        for node in nodes:
-            self._list.addItem(node.GetName() or "", node.GetID())
-        self._list_actions()
-        self._select(current)
+    def _listNodes(self) -> None:
+        """Adds and removes one row after the other, so that QComboBox moves the selection as it does in Slicer."""
+        scene = self._scene
+        nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())] if scene is not None else []
+        accepted = {node.GetID(): node for node in nodes if self._accepts(node)}
+        for nodeID in [nodeID for nodeID in self._listed if nodeID not in accepted]:
+            self._removeRow(nodeID)
+        before, self._listed = self._listed, accepted
+        for position, (nodeID, node) in enumerate(accepted.items()):
+            if nodeID not in before:
+                self._list.insertItem(position + self._offersNone(), node.GetName() or "", nodeID)
+                self._observations.add(node, vtk.vtkCommand.ModifiedEvent, self._onNodeModified)
+                self.nodeAdded.emit(node)
 
-    def _list_actions(self) -> None:
-        actions = []
+    def _removeRow(self, nodeID: str) -> None:
+        node = self._listed.pop(nodeID)
+        self._observations.remove(node)
+        self.nodeAboutToBeRemoved.emit(node)
+        self._list.removeItem(self._list.findData(nodeID, NODE_ID))
+        if self.currentNode() is None:
+            self.setCurrentNode(None)
+
+    def _listExtras(self) -> None:
+        """Lists None before the nodes and the actions after them."""
+        nodeID = self.currentNodeID
+        was_silent, self._silent = self._silent, True
+        for index in reversed(range(self._list.count)):
+            if not self._list.itemData(index, NODE_ID):
+                self._list.removeItem(index)
+        if self._offersNone():
+            self._list.insertItem(0, self.noneDisplay)
+        if self._scene is not None:
+            actions = self._actions()
+            if actions:
+                self._list.insertSeparator(self._list.count)
+            for action, text in actions.items():
+                self._list.addItem(text)
+                self._list.setItemData(self._list.count - 1, action, ACTION)
+        self.setCurrentNodeID(nodeID or self._requestedID)
+        self._silent = was_silent
+
+    def _actions(self) -> dict[str, str]:
+        """What can be done with nodes: a key and the text that the list shows."""
+        label = self.nodeTypeLabel(self._types[0]) if len(self._types) == 1 else "node"
+        actions = {}
+        if self.renameEnabled:
+            actions["rename"] = f"Rename current {label}"
+        if self.editEnabled:
+            actions["edit"] = f"Edit current {label}"
         if self.addEnabled:
-            actions += [(f"Create new {getattr(slicer, type_)().GetNodeTagName()}", f"add {type_}") for type_ in self._types]
+            actions |= {f"create {type_}": f"Create new {self.nodeTypeLabel(type_)}" for type_ in self._types}
         if self.removeEnabled:
-            actions.append(("Delete current node", "remove"))
-        if actions:
-            self._list.insertSeparator(self._list.count)
-        for text, action in actions:
-            self._list.addItem(text, action)
+            actions["remove"] = f"Delete current {label}"
+        return actions | {f"menu {index}": action.text for index, action in enumerate(self._menuActions)}
 
-    def _observe_names(self, nodes: list[Any]) -> None:
-        for node, tag in self._node_observations:
-            node.RemoveObserver(tag)
-        self._node_observations = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onNodeModified)) for node in nodes]
+    def _onSceneChanged(self, scene: Any, event: str) -> None:
+        self._listNodes()
 
     def _onNodeModified(self, node: Any, event: str) -> None:
-        index = self._list.findData(node.GetID())
-        if index >= 0 and self._list.itemText(index) != node.GetName():
+        index = self._list.findData(node.GetID(), NODE_ID)
+        if index >= 0 and self._list.itemText(index) != (node.GetName() or ""):
             self._list.setItemText(index, node.GetName() or "")
+        if not self._accepts(node):
+            self._listNodes()
 
-    def _select(self, nodeID: str | None) -> None:
-        self._list.currentIndex = self._list.findData(nodeID or "")
-        if nodeID != self._current:
-            self._current = nodeID
-            self.currentNodeChanged.emit(self.currentNode())
-            self.currentNodeIDChanged.emit(nodeID or "")
+    def _onTextChanged(self, text: str) -> None:
+        if self._silent:
+            return
+        node = self.currentNode()
+        if node is None and self._list.currentIndex != (0 if self._offersNone() else -1):  # QComboBox moved on to an action
+            if self._listed:
+                self.setCurrentNodeID(list(self._listed)[-1])
+            return
+        self.currentNodeChanged.emit(node)
+        self.currentNodeIDChanged.emit(node.GetID() if node is not None else "")
 
     def _onActivated(self, index: int) -> None:
-        chosen = self._list.itemData(index) or ""
-        if chosen.startswith("add "):
-            self.nodeAddedByUser.emit(self.addNode(chosen.removeprefix("add ")))
-        elif chosen == "remove":
+        kind, _, which = (self._list.itemData(index, ACTION) or "").partition(" ")
+        if kind == "create":
+            self.nodeAddedByUserAction.emit(self.addNode(which))
+        elif kind == "remove":
             self.removeCurrentNode()
+        elif kind == "rename":
+            self.renameCurrentNode()
+        elif kind == "edit":
+            self.editCurrentNode()
+        elif kind == "menu":
+            self._menuActions[int(which)].trigger()
         else:
-            self._select(chosen or None)
             self.nodeActivated.emit(self.currentNode())

@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-import enum
+import math
 from collections.abc import Callable
 from typing import Any
 
 from PySide6 import QtCore
 
-# Virtual in C++: a descriptor of that name on the class would be taken for an override. See `pythonqt`.
+# Virtual in C++: Qt would take a descriptor of that name for an override. `pythonqt` shows their values in another way.
 VIRTUAL = ("sizeHint", "minimumSizeHint")
+
+_QT_NAMES = {str: "QString", int: "int", float: "double", bool: "bool", list: "QStringList"}
 
 
 def to_qt(value: Any, type_name: str) -> Any:
-    """Converts what PythonQt converts.
+    """Converts a value as PythonQt does: anything to a string or a truth value, whatever counts as a number to a number.
 
     Raises:
-        AttributeError: PythonQt does not convert such a value, for instance a numpy number.
+        AttributeError: PythonQt does not convert it either.
     """
-    if type_name == "QString":
-        return str(value)
-    if type_name == "QStringList" and not isinstance(value, str):
-        return [str(item) for item in value]
-    if type_name in ("int", "uint", "double", "bool"):
-        if type(value) not in (bool, int, float) and not isinstance(value, enum.IntEnum):
-            raise AttributeError(f"a property of type {type_name} cannot be set to {value!r} ({type(value).__name__})")
-        return {"double": float, "bool": bool}.get(type_name, int)(value)
+    try:
+        if type_name == "QString":
+            return str(value)
+        if type_name == "bool":
+            return bool(value)
+        if type_name in ("int", "uint"):
+            return math.floor(value) if isinstance(value, float) else int(value.__index__())
+        if type_name == "double":
+            return float(value.__float__())
+        if type_name == "QStringList" and not isinstance(value, str):
+            return [str(item) for item in value]
+    except (AttributeError, TypeError, ValueError):
+        raise AttributeError(f"{value!r} cannot be converted to {type_name}") from None
     return value
 
 
 def to_python(value: Any) -> Any:
-    """PythonQt gives lists of strings as tuples."""
+    """Lists come to Python as tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 
 class PropertyAttribute:
-    """A property on a PySide6 class; the class itself still shows the method of that name (``QTimer.singleShot``)."""
+    """A property on a PySide6 class; the class itself still shows the method of that name, such as ``QTimer.singleShot``."""
 
-    def __init__(self, owner: type, property_: QtCore.QMetaProperty) -> None:
-        self._name = property_.name()
-        self._type_name = property_.typeName()
-        self._writable = property_.isWritable()
-        self._is_enum = property_.isEnumType()
+    def __init__(self, owner: type, meta: QtCore.QMetaProperty) -> None:
+        self._name = meta.name()
+        self._type_name = meta.typeName()
+        self._writable = meta.isWritable()
+        self._is_enum = meta.isEnumType()
         self._method = getattr(owner, self._name, None)
         capitalized = self._name[0].upper() + self._name[1:]
-        self._getter = getattr(owner, f"is{capitalized}", None) or getattr(owner, f"has{capitalized}", None)
-        if self._getter is None or (callable(self._method) and self._name not in ("singleShot",)):
-            self._getter = self._method
+        self._getter = self._method
+        if self._type_name == "bool":
+            getters = (getattr(owner, f"{prefix}{capitalized}", self._method) for prefix in ("is", "has"))
+            self._getter = next((getter for getter in getters if getter is not self._method), self._method)
         self._setter = getattr(owner, f"set{capitalized}", None)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -69,23 +77,40 @@ class PropertyAttribute:
 
 
 def add_to(owner: type) -> None:
-    """Turns the properties that a PySide6 class brings in into attributes."""
+    """Turns the properties that a PySide6 class brings in into attributes, and lets their setters convert as PythonQt does."""
     meta_object = owner.staticMetaObject
     for index in range(meta_object.propertyOffset(), meta_object.propertyCount()):
-        name = meta_object.property(index).name()
-        if name not in VIRTUAL:
-            setattr(owner, name, PropertyAttribute(owner, meta_object.property(index)))
+        meta = meta_object.property(index)
+        name = meta.name()
+        if name in VIRTUAL:
+            continue
+        setattr(owner, name, PropertyAttribute(owner, meta))
+        setter = f"set{name[0].upper()}{name[1:]}"
+        if meta.typeName() in ("QString", "int", "double") and setter in vars(owner):
+            setattr(owner, setter, _converting(getattr(owner, setter), meta.typeName()))
 
 
-def qt_property(type_: type | str, getter: Callable[[Any], Any], setter: Callable[[Any, Any], None] | None = None) -> QtCore.Property:
+def _converting(setter: Callable[..., Any], type_name: str) -> Callable[..., Any]:
+    def convert_and_set(self: Any, value: Any, *further: Any) -> Any:
+        return setter(self, to_qt(value, type_name), *further)
+
+    return convert_and_set
+
+
+def qt_property(type_: type, getter: Callable[[Any], Any], setter: Callable[[Any, Any], None] | None = None) -> QtCore.Property:
     """A property of a stand-in, with the same conversions."""
     if setter is None:
         return QtCore.Property(type_, getter)
-    type_name = {str: "QString", float: "double", list: "QStringList"}.get(type_, getattr(type_, "__name__", type_))
+    type_name = _QT_NAMES.get(type_, type_.__name__)
     return QtCore.Property(type_, lambda self: to_python(getter(self)), lambda self, value: setter(self, to_qt(value, type_name)))
 
 
 def stored_property(type_: type, name: str, default: Any) -> QtCore.Property:
     """A property of a stand-in that only remembers its value."""
     key = f"_{name}"
-    return qt_property(type_, lambda self: self.__dict__.get(key, default), lambda self, value: self.__dict__.__setitem__(key, value))
+    return qt_property(type_, lambda self: vars(self).get(key, default), lambda self, value: vars(self).__setitem__(key, value))
+
+
+def forwarded_property(type_: type, child: str, name: str) -> QtCore.Property:
+    """A property of a stand-in that is a property of one of its children."""
+    return qt_property(type_, lambda self: getattr(vars(self)[child], name), lambda self, value: setattr(vars(self)[child], name, value))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import shiboken6
@@ -16,6 +17,10 @@ from PySide6 import QtCore, QtGui, QtNetwork, QtWidgets
 from slicer_host import members, properties, signals
 
 QT_MODULES = (QtCore, QtGui, QtWidgets, QtNetwork)
+
+# Classes that are no QObjects but whose members were listed, and classes whose constructors start with a text.
+LISTED_VALUE_CLASSES = (QtGui.QIcon, QtGui.QImage, QtGui.QPixmap, QtWidgets.QSizePolicy)
+TEXT_CLASSES = ("QLabel", "QPushButton", "QCheckBox", "QRadioButton", "QGroupBox", "QLineEdit")
 
 _getattribute = QtCore.QObject.__getattribute__
 _new_attributes_ignored = False
@@ -37,16 +42,15 @@ def install() -> None:
     classes = sorted(_qobject_classes(), key=lambda owner: len(owner.__mro__))
     for owner in classes:
         properties.add_to(owner)
-    QtCore.QObject.__getattribute__ = _get
-    QtCore.QObject.__getattr__ = _get_dynamic_property
-    QtCore.QObject.name = property(lambda self: self.objectName, lambda self, value: setattr(self, "objectName", value))
-    QtCore.QObject.className = lambda self: self.metaObject().className()
-    QtCore.QObject.delete = shiboken6.delete
+    _change_qobject()
     for owner in classes:
         for base in owner.__mro__[:-1]:
             base.__setattr__ = _set
-        if hasattr(owner, "exec"):
-            owner.exec_ = owner.exec
+    for owner in LISTED_VALUE_CLASSES:
+        owner.__getattribute__ = _get_of_value
+    for name in TEXT_CLASSES:
+        owner = getattr(QtWidgets, name)
+        owner.__init__ = _taking_any_text(owner.__init__)
 
 
 def _qobject_classes() -> set[type]:
@@ -57,6 +61,27 @@ def _qobject_classes() -> set[type]:
             if isinstance(candidate, type) and issubclass(candidate, QtCore.QObject) and candidate.__module__.startswith("PySide6"):
                 found.add(candidate)
     return found
+
+
+def _change_qobject() -> None:
+    qobject = QtCore.QObject
+    children, find_children = qobject.children, qobject.findChildren
+    qobject.children = lambda self: tuple(children(self))
+    qobject.findChildren = lambda self, *arguments: tuple(find_children(self, *arguments))
+    qobject.name = property(lambda self: self.objectName, lambda self, value: setattr(self, "objectName", value))
+    qobject.className = lambda self: self.metaObject().className()
+    qobject.delete = shiboken6.delete
+    qobject.__getattribute__ = _get
+    qobject.__getattr__ = _get_dynamic
+
+
+def _taking_any_text(construct: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: Any, *arguments: Any) -> None:
+        if arguments and isinstance(arguments[0], (int, float)):
+            arguments = (str(arguments[0]), *arguments[1:])
+        construct(self, *arguments)
+
+    return __init__
 
 
 def _get(self: QtCore.QObject, name: str) -> Any:
@@ -74,10 +99,23 @@ def _get(self: QtCore.QObject, name: str) -> Any:
     return value
 
 
-def _get_dynamic_property(self: QtCore.QObject, name: str) -> Any:
-    if not name.startswith("_") and name in _dynamic_properties(self):
-        return self.property(name)
+def _get_dynamic(self: QtCore.QObject, name: str) -> Any:
+    """What is no member of the class: ``exec_`` for ``exec``, a property of this object alone, a child by its name."""
+    if not name.startswith("_"):
+        if name.endswith("_"):
+            return getattr(self, name[:-1])
+        if name in _dynamic_properties(self):
+            return self.property(name)
+        for child in self.children():
+            if child.objectName == name:
+                return child
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+def _get_of_value(self: Any, name: str) -> Any:
+    if not name.startswith("_") and name not in members.shown_members(_cpp_class(type(self)).__name__, is_widget=False):
+        raise AttributeError(f"Slicer's Python does not see '{name}' on {type(self).__name__}")
+    return object.__getattribute__(self, name)
 
 
 def _set(self: Any, name: str, value: Any) -> None:
@@ -90,12 +128,10 @@ def _set(self: Any, name: str, value: Any) -> None:
         if attribute.fset is None:
             raise AttributeError(f"Property '{name}' of {owner.__name__} object is not writable")
         attribute.fset(self, value)
-    elif (attribute is not None and hasattr(attribute, "__set__")) or _cpp_class(owner) is not owner:
+    elif hasattr(attribute, "__set__") or _cpp_class(owner) is not owner:  # or a class of the module's own
         object.__setattr__(self, name, value)
     elif isinstance(self, QtCore.QObject) and name in _dynamic_properties(self):
         self.setProperty(name, value)
-    elif attribute is not None:
-        raise AttributeError(f"'{name}' of {owner.__name__} can not be overwritten")
     elif not _new_attributes_ignored:
         raise AttributeError(f"'{name}' does not exist on {owner.__name__} and creating new attributes on C++ objects is not allowed")
 
@@ -106,19 +142,20 @@ def _is_shown(self: QtCore.QObject, name: str) -> bool:
     shown = members.shown_members(cpp_class.__name__, issubclass(cpp_class, QtWidgets.QWidget))
     if shown is None or name in shown:
         return True
-    return cpp_class is not owner and (name in self.__dict__ or (hasattr(owner, name) and not hasattr(cpp_class, name)))
+    return cpp_class is not owner and (name in vars(self) or (hasattr(owner, name) and not hasattr(cpp_class, name)))
 
 
+@cache
 def _cpp_class(owner: type) -> type:
     """The nearest class that is a C++ class in Slicer: PySide6's own or a stand-in."""
-    return next(base for base in owner.__mro__ if base.__module__.startswith("PySide6") or "cpp_class" in base.__dict__)
+    return next(base for base in owner.__mro__ if base.__module__.startswith("PySide6") or "cpp_class" in vars(base))
 
 
 def _dynamic_properties(self: QtCore.QObject) -> list[str]:
-    return [bytes(name).decode() for name in self.dynamicPropertyNames()]
+    return [bytes(name.data()).decode() for name in self.dynamicPropertyNames()]
 
 
-def _connector(self: QtCore.QObject, name: str) -> Any:
+def _connector(self: QtCore.QObject, name: str) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         if isinstance(arguments[0], QtCore.QObject):  # PySide6 itself connects this way
             return _getattribute(self, name)(*arguments)

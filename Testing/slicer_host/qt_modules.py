@@ -13,7 +13,10 @@ from PySide6 import QtTest
 
 from slicer_host import pythonqt
 
-STAND_INS = ("ctk_sliders", "ctk_widgets", "ctk_paths", "mrml_widgets", "node_combo_box", "scripted_module_widget")
+STAND_INS = (
+    *("ctk_sliders", "ctk_ranges", "ctk_containers", "ctk_buttons", "ctk_paths"),
+    *("mrml_widgets", "node_combo_box", "scripted_module_widget"),
+)
 
 
 def install() -> None:
@@ -27,6 +30,7 @@ def install() -> None:
     from slicer_host.ui_loader import QUiLoader
 
     qt, ctk = types.ModuleType("qt"), types.ModuleType("ctk")
+    sys.modules["qt"], sys.modules["ctk"] = qt, ctk
     for module in (*pythonqt.QT_MODULES, QtTest):
         for name in dir(module):
             if name.startswith("Q"):
@@ -37,5 +41,4 @@ def install() -> None:
             if inspect.isclass(value) and issubclass(value, StandIn) and name.startswith(("ctk", "qMRML", "qSlicer")):
                 setattr(ctk if name.startswith("ctk") else slicer, name, value)
                 QUiLoader.widget_classes[name] = value
-    sys.modules["qt"], sys.modules["ctk"] = qt, ctk
     slicer_modules.install()

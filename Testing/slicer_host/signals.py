@@ -59,9 +59,14 @@ def connect(sender: QtCore.QObject, signature: str, *receiver: Any) -> bool:
 
 
 def disconnect(sender: QtCore.QObject, signature: str, *receiver: Any) -> bool:
-    """Undoes `connect`; without a receiver all connections of the signal."""
+    """Undoes one `connect`; without a receiver all connections of the signal."""
     name, _, _ = _find(sender, signature)
     return _remove(sender, name, _slot(receiver) if receiver else None)
+
+
+def listen(sender: QtCore.QObject, name: str, slot: Callable[..., Any]) -> None:
+    """Connects a method of a stand-in to a signal of its child; unlike `connect` it does not keep the stand-in alive."""
+    _pyside_signal(sender, name).connect(slot)
 
 
 def argument_count(slot: Callable[..., Any]) -> int | None:
@@ -122,6 +127,8 @@ def _add(sender: QtCore.QObject, name: str, bound: Any, slot: Callable[..., Any]
 def _remove(sender: QtCore.QObject, name: str, slot: Callable[..., Any] | None) -> bool:
     connections = _connections_of(sender)
     removed = [c for c in connections if c.signal == name and (slot is None or c.slot == slot)]
+    if slot is not None:
+        removed = removed[:1]
     for connection in removed:
         connection.bound.disconnect(connection.call)
         connections.remove(connection)
