@@ -15,6 +15,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from slicer_host import gl, strictness
+from slicer_host.colors import add_viridis
 from slicer_host.file_io import CoreIOManager
 from slicer_host.modules import Module, ModuleManager, make_logics
 
@@ -161,6 +162,7 @@ class Application(QtCore.QObject):
         logic.SetViewLogics(vtk.vtkCollection())
         logic.GetColorLogic().SetMRMLScene(scene)
         logic.GetColorLogic().AddDefaultColorNodes()
+        add_viridis(scene)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
         for factory in _displayable_manager_factories():
             factory.SetMRMLApplicationLogic(logic)
