@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -14,7 +13,7 @@ import slicer.util
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from slicer_host import gl, strictness
+from slicer_host import gl, qt_modules, sample_data, strictness
 from slicer_host.colors import add_viridis
 from slicer_host.file_io import CoreIOManager
 from slicer_host.modules import Module, ModuleManager, make_logics
@@ -48,6 +47,7 @@ class Application(QtCore.QObject):
         self._application_logic = slicer.vtkSlicerApplicationLogic()
         self._remote_io = slicer.vtkMRMLRemoteIOLogic()
         self._data_io = slicer.vtkDataIOManagerLogic()
+        self._cache = slicer.vtkCacheManager()
         self._prepare_scene()
         self._logics = make_logics(self._application_logic, self._scene)
         self._modules = ModuleManager()
@@ -153,6 +153,8 @@ class Application(QtCore.QObject):
     def _prepare_scene(self) -> None:
         scene, logic = self._scene, self._application_logic
         scene.SetRootDirectory(self.temporaryPath)
+        self._cache.SetRemoteCacheDirectory(self.cachePath)
+        scene.SetCacheManager(self._cache)
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")
         scene.AddNode(crosshair)
@@ -197,10 +199,9 @@ def start() -> Application:
     slicer.app = application
     slicer.mrmlScene = application.mrmlScene()
     strictness.hide_leaked_names()
-    if importlib.util.find_spec("slicer_host.qt_modules"):
-        from slicer_host import qt_modules
-
-        qt_modules.install()
+    qt_modules.install()
+    sys.modules["SampleData"] = sample_data
+    application.moduleManager().add(Module("SampleData"))
     return application
 
 
