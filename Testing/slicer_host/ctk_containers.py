@@ -45,10 +45,10 @@ class Folding(StandIn):
     collapsedHeight = stored_property(int, "collapsedHeight", 14)
 
     def childEvent(self, event: QtCore.QChildEvent) -> None:
-        child = event.child()
-        if self._collapsed and event.added() and isinstance(child, QtWidgets.QWidget):
-            self._hidden = (*self._hidden, child)
-            child.hide()
+        # Not when it is added: a child that is still being constructed would be taken for a plain QWidget ever after.
+        if self._collapsed and event.polished() and isinstance(event.child(), QtWidgets.QWidget):
+            self._hidden = (*self._hidden, event.child())
+            event.child().hide()
         super().childEvent(event)
 
 
