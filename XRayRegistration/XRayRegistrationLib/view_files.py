@@ -48,20 +48,35 @@ def read_views(
         if len(images) > 1:
             raise InputError("Several X-rays need a camera file each, which tells where the cameras are to each other; use --camera.")
         return [View(images[0], _own_camera(images[0], xrays[0], geometry))], None
-    calibrations = [read_calibration(path, image.image_size) for path, image in zip(cameras, images, strict=True)]
-    poses = [pose for _, pose in calibrations]
-    known = [pose for pose in poses if pose is not None]
-    if len(known) < len(images) and len(images) > 1:
+    placed, truth = read_rig(cameras, [image.image_size for image in images])
+    return [View(image, camera, rig_to_camera) for image, (camera, rig_to_camera) in zip(images, placed, strict=True)], truth
+
+
+def read_rig(cameras: Sequence[Path], image_sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[Camera, FloatArray]], FloatArray | None]:
+    """Read the cameras of X-rays and where they are to each other; see `read_views`.
+
+    Args:
+        cameras: a file for each X-ray.
+        image_sizes: (rows, columns) of each X-ray.
+
+    Returns:
+        Each camera with its 4x4 rig_to_camera, and the true 4x4 ras_to_rig where the files tell it.
+
+    Raises:
+        InputError: if a file cannot be used, or it is unknown where several cameras are to each other.
+    """
+    calibrations = [read_calibration(path, size) for path, size in zip(cameras, image_sizes, strict=True)]
+    known = [pose for _, pose in calibrations if pose is not None]
+    if len(known) < len(cameras) and len(cameras) > 1:
         raise InputError("A camera file tells no pose, so where the cameras are to each other is unknown; give files with poses.")
     simulated = [path.suffix.lower() == ".json" for path in cameras]
     if any(simulated) and not all(simulated):
         raise InputError("Camera JSON and calibration texts speak of different worlds; give all cameras in one format.")
     if not known:
-        return [View(images[0], calibrations[0][0])], None
+        return [(calibrations[0][0], np.eye(4))], None
     truth = known[0] if all(simulated) else None
     world_to_rig = np.eye(4) if truth is None else truth
-    rig_to_camera = [pose @ invert_pose(world_to_rig) for pose in known]
-    return [View(image, camera, pose) for image, (camera, _), pose in zip(images, calibrations, rig_to_camera, strict=True)], truth
+    return [(camera, pose @ invert_pose(world_to_rig)) for (camera, _), pose in zip(calibrations, known, strict=True)], truth
 
 
 def _own_camera(xray: XRay, path: Path, geometry: tuple[float, float] | None) -> Camera:
