@@ -65,7 +65,7 @@ def views(slicer_app: Any, scene: Any) -> Iterator[Any]:
 
     if reason := gl.why_no_views():
         pytest.skip(reason)
-    manager = layout.LayoutManager(slicer_app, width=800, height=600)
+    manager = layout.qSlicerLayoutManager(slicer_app, width=800, height=600)
     slicer_app.setLayoutManager(manager)
     yield manager
     slicer_app.setLayoutManager(None)

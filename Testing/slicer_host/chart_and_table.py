@@ -7,17 +7,19 @@ from typing import Any
 import vtk
 from PySide6 import QtWidgets
 
+from slicer_host.stand_in import StandIn
 from slicer_host.view_widgets import ControllerBar, ViewWidget
 
 
-class PlotView:
-    """qMRMLPlotView: the chart of the plot view node, drawn without a screen.
+class qMRMLPlotView(StandIn, QtWidgets.QWidget):
+    """The chart of the plot view node, drawn without a screen.
 
     Args:
         node: The plot view node.
     """
 
     def __init__(self, node: Any) -> None:
+        super().__init__()
         self._node = node
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(True)
@@ -34,6 +36,7 @@ class PlotView:
         return self._chart
 
     def resize(self, width: int, height: int) -> None:
+        super().resize(width, height)
         self._window.SetSize(width, height)
 
     def fitToContent(self) -> None:
@@ -75,8 +78,8 @@ class PlotView:
             plot.SetMarkerSize(series.GetMarkerSize())
 
 
-class PlotWidget(ViewWidget):
-    """qMRMLPlotWidget.
+class qMRMLPlotWidget(ViewWidget):
+    """A plot view with its bar.
 
     Args:
         node: The plot view node.
@@ -84,10 +87,10 @@ class PlotWidget(ViewWidget):
     """
 
     def __init__(self, node: Any, application: Any) -> None:
-        super().__init__(node, PlotView(node))
+        super().__init__(node, qMRMLPlotView(node))
         self._controller = ControllerBar()
 
-    def plotView(self) -> PlotView:
+    def plotView(self) -> qMRMLPlotView:
         return self._view
 
     def plotController(self) -> ControllerBar:
@@ -107,10 +110,11 @@ class PlotWidget(ViewWidget):
 
     def close(self) -> None:
         self._view._window.Finalize()
+        self._view.deleteLater()
 
 
-class TableWidget(ViewWidget):
-    """qMRMLTableWidget: shows the texts of the table, for looking only.
+class qMRMLTableWidget(ViewWidget):
+    """A table view with its bar; shows the texts of the table, for looking only.
 
     Args:
         node: The table view node.

@@ -6,23 +6,26 @@ from typing import Any
 
 import slicer
 import vtk
+from PySide6 import QtCore
 
 from slicer_host.arrangement import Place, Rectangle, arrange
-from slicer_host.chart_and_table import PlotWidget, TableWidget
-from slicer_host.view_widgets import SliceWidget, ThreeDWidget
+from slicer_host.chart_and_table import qMRMLPlotWidget, qMRMLTableWidget
+from slicer_host.properties import qt_property
+from slicer_host.stand_in import StandIn
+from slicer_host.view_widgets import qMRMLSliceWidget, qMRMLThreeDWidget
 
 BAR_HEIGHT = 20  # pixels of the controller bar above every view
 
 WIDGETS = {
-    "vtkMRMLSliceNode": SliceWidget,
-    "vtkMRMLViewNode": ThreeDWidget,
-    "vtkMRMLPlotViewNode": PlotWidget,
-    "vtkMRMLTableViewNode": TableWidget,
+    "vtkMRMLSliceNode": qMRMLSliceWidget,
+    "vtkMRMLViewNode": qMRMLThreeDWidget,
+    "vtkMRMLPlotViewNode": qMRMLPlotWidget,
+    "vtkMRMLTableViewNode": qMRMLTableWidget,
 }
 
 
-class LayoutManager:
-    """qSlicerLayoutManager. As in Slicer, every view node of the scene has its widget, seen in the current layout or not.
+class qSlicerLayoutManager(StandIn, QtCore.QObject):
+    """Slicer's layout manager. As there, every view node of the scene has its widget, seen in the current layout or not.
 
     Args:
         application: The application whose scene is shown.
@@ -30,7 +33,10 @@ class LayoutManager:
         height: Likewise.
     """
 
+    layoutChanged = QtCore.Signal(int)
+
     def __init__(self, application: Any, width: int, height: int) -> None:
+        super().__init__()
         self._application = application
         self._scene = application.mrmlScene()
         self._size = (width, height)
@@ -50,19 +56,17 @@ class LayoutManager:
         self.setLayout(self._layout_node.SlicerLayoutFourUpView)
         self._update()
 
+    threeDViewCount = qt_property(int, lambda self: len(self._of_kind(qMRMLThreeDWidget)))
+    plotViewCount = qt_property(int, lambda self: len(self._of_kind(qMRMLPlotWidget)))
+    tableViewCount = qt_property(int, lambda self: len(self._of_kind(qMRMLTableWidget)))
+
     def mrmlScene(self) -> Any:
         return self._scene
 
     def layoutLogic(self) -> Any:
         return self._logic
 
-    @property
-    def layout(self) -> int:
-        return self._layout_node.GetViewArrangement()
-
-    @layout.setter
-    def layout(self, layout: int) -> None:
-        self.setLayout(layout)
+    layout = qt_property(int, lambda self: self._layout_node.GetViewArrangement(), lambda self, layout: self.setLayout(layout))
 
     def setLayout(self, layout: int) -> None:
         """Shows a layout by its number; one that nobody described becomes the conventional one."""
@@ -79,46 +83,34 @@ class LayoutManager:
         return self._application.applicationLogic().GetViewLogics()
 
     def sliceViewNames(self) -> tuple[str, ...]:
-        return tuple(widget.mrmlAbstractViewNode().GetName() for widget in self._of_kind(SliceWidget))
+        return tuple(widget.mrmlAbstractViewNode().GetName() for widget in self._of_kind(qMRMLSliceWidget))
 
-    def sliceWidget(self, name: str) -> SliceWidget | None:
-        return self._widget(SliceWidget, name)
+    def sliceWidget(self, name: str) -> qMRMLSliceWidget | None:
+        return self._widget(qMRMLSliceWidget, name)
 
-    @property
-    def threeDViewCount(self) -> int:
-        return len(self._of_kind(ThreeDWidget))
+    def threeDWidget(self, index_or_name: int | str) -> qMRMLThreeDWidget | None:
+        return self._widget(qMRMLThreeDWidget, index_or_name)
 
-    def threeDWidget(self, index_or_name: int | str) -> ThreeDWidget | None:
-        return self._widget(ThreeDWidget, index_or_name)
+    def plotWidget(self, index: int) -> qMRMLPlotWidget | None:
+        return self._widget(qMRMLPlotWidget, index)
 
-    @property
-    def plotViewCount(self) -> int:
-        return len(self._of_kind(PlotWidget))
-
-    def plotWidget(self, index: int) -> PlotWidget | None:
-        return self._widget(PlotWidget, index)
-
-    @property
-    def tableViewCount(self) -> int:
-        return len(self._of_kind(TableWidget))
-
-    def tableWidget(self, index: int) -> TableWidget | None:
-        return self._widget(TableWidget, index)
+    def tableWidget(self, index: int) -> qMRMLTableWidget | None:
+        return self._widget(qMRMLTableWidget, index)
 
     def viewWidget(self, viewNode: Any) -> Any:
         return self._widgets.get(viewNode.GetID()) if viewNode else None
 
     def activeMRMLThreeDViewNode(self) -> Any:
-        widgets = self._of_kind(ThreeDWidget)
+        widgets = self._of_kind(qMRMLThreeDWidget)
         return widgets[0].mrmlViewNode() if widgets else None
 
     def resetThreeDViews(self) -> None:
-        for widget in self._of_kind(ThreeDWidget):
+        for widget in self._of_kind(qMRMLThreeDWidget):
             widget.threeDView().resetFocalPoint()
             widget.threeDView().resetCamera()
 
     def resetSliceViews(self) -> None:
-        for widget in self._of_kind(SliceWidget):
+        for widget in self._of_kind(qMRMLSliceWidget):
             widget.sliceController().fitSliceToBackground()
 
     def pauseRender(self) -> None:
@@ -165,7 +157,7 @@ class LayoutManager:
             widget.close()
 
     def _arrange(self, *_: Any) -> None:
-        """Puts the views of the current layout in their places."""
+        """Puts the views of the current layout in their places and tells so."""
         if self._scene.IsBatchProcessing():
             return
         self._places = arrange(self._layout_node.GetCurrentLayoutDescription(), *self._size)
@@ -175,23 +167,24 @@ class LayoutManager:
             if node_id in shown:
                 rectangle = shown[node_id]
                 widget.resize(rectangle.width, rectangle.height - BAR_HEIGHT)
+        self.layoutChanged.emit(self.layout)
 
     def _node(self, place: Place) -> Any:
         return self._scene.GetSingletonNode(place.singleton_tag, place.class_name)
 
 
-def shown_views(manager: LayoutManager) -> list[tuple[Any, Rectangle]]:
+def shown_views(manager: qSlicerLayoutManager) -> list[tuple[Any, Rectangle]]:
     """The widgets of the views in the current layout, and where each of them stands, its bar included."""
     return [(manager.viewWidget(manager._node(place)), place.rectangle) for place in manager._places if manager._node(place)]
 
 
-def resize(manager: LayoutManager, width: int, height: int) -> None:
+def resize(manager: qSlicerLayoutManager, width: int, height: int) -> None:
     """Gives the area of all views another size in pixels."""
     manager._size = (width, height)
     manager._update()
 
 
-def close(manager: LayoutManager) -> None:
+def close(manager: qSlicerLayoutManager) -> None:
     """Closes all views and takes their nodes, and the layout node, out of the scene."""
     for observed, observation in manager._observations:
         observed.RemoveObserver(observation)

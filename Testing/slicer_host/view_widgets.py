@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+from PySide6 import QtWidgets
 
-from slicer_host.views import SliceView, ThreeDView, close
+from slicer_host.properties import qt_property
+from slicer_host.stand_in import StandIn
+from slicer_host.views import close, qMRMLSliceView, qMRMLThreeDView
 
 
-class ViewWidget:
+class ViewWidget(StandIn, QtWidgets.QWidget):
     """What the widgets of all kinds of views share.
 
     Args:
@@ -17,7 +20,8 @@ class ViewWidget:
         view: What is drawn.
     """
 
-    def __init__(self, node: Any, view: Any) -> None:
+    def __init__(self, node: Any, view: QtWidgets.QWidget) -> None:
+        super().__init__()
         self._node = node
         self._view = view
 
@@ -39,26 +43,18 @@ class ViewWidget:
     def setRenderPaused(self, paused: bool) -> None:
         self._view.setRenderPaused(paused)
 
-    @property
-    def viewLabel(self) -> str:
-        return self._node.GetLayoutLabel()
+    viewLabel = qt_property(str, lambda self: self._node.GetLayoutLabel())
 
     def resize(self, width: int, height: int) -> None:
         self._view.resize(width, height)
 
 
-class ControllerBar:
-    """The bar above a view: shown or hidden, nothing more."""
-
-    def __init__(self) -> None:
-        self.visible = True
-
-    def setVisible(self, visible: bool) -> None:
-        self.visible = bool(visible)
+class ControllerBar(StandIn, QtWidgets.QWidget):
+    """The bar above a view."""
 
 
-class SliceWidget(ViewWidget):
-    """qMRMLSliceWidget.
+class qMRMLSliceWidget(ViewWidget):
+    """A slice view with its bar.
 
     Args:
         node: The slice node.
@@ -72,20 +68,20 @@ class SliceWidget(ViewWidget):
         self._logics.AddItem(self._logic)
         self._logic.SetMRMLScene(application.mrmlScene())
         self._logic.SetSliceNode(node)
-        super().__init__(node, SliceView(self._logic))
+        super().__init__(node, qMRMLSliceView(self._logic))
         self._logic.SetDisplayableManagerGroup(self._view._managers)
         self._view.setMRMLSliceNode(node)
         self._observation = self._logic.AddObserver("ModifiedEvent", self._show_image)
         self._show_image()
-        self._controller = SliceController(self._logic)
+        self._controller = qMRMLSliceControllerWidget(self._logic)
 
-    def sliceView(self) -> SliceView:
+    def sliceView(self) -> qMRMLSliceView:
         return self._view
 
-    def sliceController(self) -> SliceController:
+    def sliceController(self) -> qMRMLSliceControllerWidget:
         return self._controller
 
-    def controllerWidget(self) -> SliceController:
+    def controllerWidget(self) -> qMRMLSliceControllerWidget:
         return self._controller
 
     def sliceLogic(self) -> Any:
@@ -106,17 +102,9 @@ class SliceWidget(ViewWidget):
     def fitSliceToBackground(self) -> None:
         self._controller.fitSliceToBackground()
 
-    @property
-    def sliceViewName(self) -> str:
-        return self._node.GetLayoutName()
-
-    @property
-    def sliceViewLabel(self) -> str:
-        return self._node.GetLayoutLabel()
-
-    @property
-    def sliceOrientation(self) -> str:
-        return self._node.GetOrientation()
+    sliceViewName = qt_property(str, lambda self: self._node.GetLayoutName())
+    sliceViewLabel = qt_property(str, lambda self: self._node.GetLayoutLabel())
+    sliceOrientation = qt_property(str, lambda self: self._node.GetOrientation(), lambda self, name: self.setSliceOrientation(name))
 
     def setSliceOrientation(self, orientation: str) -> None:
         self._node.SetOrientation(orientation)
@@ -135,8 +123,8 @@ class SliceWidget(ViewWidget):
         self._logic.SetMRMLScene(None)
 
 
-class SliceController(ControllerBar):
-    """qMRMLSliceControllerWidget, as far as it acts on the slice node.
+class qMRMLSliceControllerWidget(ControllerBar):
+    """The bar of a slice view, as far as it acts on the slice node.
 
     Args:
         slice_logic: Logic of the slice node.
@@ -174,8 +162,8 @@ class SliceController(ControllerBar):
         self._logic.GetSliceCompositeNode().SetForegroundOpacity(opacity)
 
 
-class ThreeDWidget(ViewWidget):
-    """qMRMLThreeDWidget.
+class qMRMLThreeDWidget(ViewWidget):
+    """A 3D view with its bar.
 
     Args:
         node: The 3D view node.
@@ -183,7 +171,7 @@ class ThreeDWidget(ViewWidget):
     """
 
     def __init__(self, node: Any, application: Any) -> None:
-        super().__init__(node, ThreeDView())
+        super().__init__(node, qMRMLThreeDView())
         self._logics = application.applicationLogic().GetViewLogics()
         self._logic = slicer.vtkMRMLViewLogic()
         self._logic.SetMRMLApplicationLogic(application.applicationLogic())
@@ -192,15 +180,15 @@ class ThreeDWidget(ViewWidget):
         self._logic.SetDisplayableManagerGroup(self._view._managers)
         self._logics.AddItem(self._logic)
         self._view.setMRMLViewNode(node)
-        self._controller = ThreeDController(self._view)
+        self._controller = qMRMLThreeDViewControllerWidget(self._view)
 
-    def threeDView(self) -> ThreeDView:
+    def threeDView(self) -> qMRMLThreeDView:
         return self._view
 
-    def threeDController(self) -> ThreeDController:
+    def threeDController(self) -> qMRMLThreeDViewControllerWidget:
         return self._controller
 
-    def controllerWidget(self) -> ThreeDController:
+    def controllerWidget(self) -> qMRMLThreeDViewControllerWidget:
         return self._controller
 
     def mrmlViewNode(self) -> Any:
@@ -221,14 +209,14 @@ class ThreeDWidget(ViewWidget):
         self._logic.SetMRMLScene(None)
 
 
-class ThreeDController(ControllerBar):
-    """qMRMLThreeDViewControllerWidget, as far as it acts on the view.
+class qMRMLThreeDViewControllerWidget(ControllerBar):
+    """The bar of a 3D view, as far as it acts on the view.
 
     Args:
         view: The 3D view.
     """
 
-    def __init__(self, view: ThreeDView) -> None:
+    def __init__(self, view: qMRMLThreeDView) -> None:
         super().__init__()
         self._view = view
 

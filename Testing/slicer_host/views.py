@@ -9,7 +9,10 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from PySide6 import QtWidgets
 from vtk.util.numpy_support import vtk_to_numpy
+
+from slicer_host.stand_in import StandIn
 
 SLICE_MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
@@ -41,7 +44,7 @@ THREE_D_MANAGERS = (
 )
 
 
-class OffscreenView:
+class OffscreenView(StandIn, QtWidgets.QWidget):
     """What slice and 3D views share: a render window without a screen and the displayable managers that fill it.
 
     Slicer's views render when the event loop is idle. These render only when they are asked to, by ``forceRender`` or by
@@ -53,6 +56,7 @@ class OffscreenView:
     """
 
     def __init__(self, factory: Any, managers: Sequence[str]) -> None:
+        super().__init__()
         self._renderer = vtk.vtkRenderer()
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(True)
@@ -68,15 +72,8 @@ class OffscreenView:
         self._managers.Initialize(factory, self._renderer)
         self._pause_count = 0
 
-    @property
-    def width(self) -> int:
-        return self._window.GetSize()[0]
-
-    @property
-    def height(self) -> int:
-        return self._window.GetSize()[1]
-
     def resize(self, width: int, height: int) -> None:
+        super().resize(width, height)
         self._window.SetSize(width, height)
         self._interactor.UpdateSize(width, height)
 
@@ -113,8 +110,8 @@ class OffscreenView:
         (self.pauseRender if paused else self.resumeRender)()
 
 
-class SliceView(OffscreenView):
-    """qMRMLSliceView.
+class qMRMLSliceView(OffscreenView):
+    """A slice view.
 
     Args:
         slice_logic: Logic of the slice node, which makes the image of its volumes.
@@ -168,8 +165,8 @@ class SliceView(OffscreenView):
         return tuple(point)
 
 
-class ThreeDView(OffscreenView):
-    """qMRMLThreeDView."""
+class qMRMLThreeDView(OffscreenView):
+    """A 3D view."""
 
     def __init__(self) -> None:
         super().__init__(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), THREE_D_MANAGERS)
@@ -252,3 +249,4 @@ def close(view: Any) -> None:
     """Releases a view's node and its render window."""
     view._managers.SetMRMLDisplayableNode(None)
     view._window.Finalize()
+    view.deleteLater()
