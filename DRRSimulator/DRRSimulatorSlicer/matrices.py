@@ -24,6 +24,13 @@ def toParentMatrix(transformNode: slicer.vtkMRMLTransformNode) -> FloatArray:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
+def toWorldMatrix(transformNode: slicer.vtkMRMLTransformNode) -> FloatArray:
+    """From the coordinates of what is under a linear transform to RAS, through all its parents."""
+    matrix = vtk.vtkMatrix4x4()
+    transformNode.GetMatrixTransformToWorld(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
 def matrixBetween(source: slicer.vtkMRMLTransformableNode, target: slicer.vtkMRMLTransformableNode) -> FloatArray:
     """From one node's own coordinates to another's.
 
