@@ -26,9 +26,10 @@ def slicer_app() -> Iterator[Any]:
     if hasattr(slicer, "app"):
         yield slicer.app
         return
-    application = pytest.importorskip("slicer_host.application", exc_type=ImportError).start()
+    host = pytest.importorskip("slicer_host.application", exc_type=ImportError)
+    application = host.start()
     yield application
-    application.close()
+    host.close(application)
 
 
 def is_host(application: Any) -> bool:

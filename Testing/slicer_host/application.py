@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
@@ -17,10 +18,12 @@ from slicer_host import gl, qt_modules, sample_data, strictness
 from slicer_host.colors import add_viridis
 from slicer_host.file_io import CoreIOManager
 from slicer_host.modules import Module, ModuleManager, make_logics
+from slicer_host.properties import stored_property
+from slicer_host.stand_in import StandIn
 
 
-class Application(QtCore.QObject):
-    """qSlicerApplication as PythonQt shows it, started with ``--testing``; with views once a layout manager is set."""
+class qSlicerApplication(StandIn, QtCore.QObject):
+    """The application, started with ``--testing``; without main window and views until a layout manager is set."""
 
     aboutToQuit = QtCore.Signal()
     startupCompleted = QtCore.Signal()
@@ -38,11 +41,12 @@ class Application(QtCore.QObject):
     slicerHome = ""
     extensionsInstallPath = ""
     documentationBaseUrl = "https://slicer.readthedocs.io/"
+    temporaryPath = stored_property(str, "temporaryPath", "")
+    cachePath = stored_property(str, "cachePath", "")
 
     def __init__(self) -> None:
         super().__init__()
-        self.temporaryPath = tempfile.mkdtemp(prefix="SlicerHost")
-        self.cachePath = self.temporaryPath
+        self._temporaryPath = self._cachePath = tempfile.mkdtemp(prefix="SlicerHost")
         self._scene = slicer.vtkMRMLScene()
         self._application_logic = slicer.vtkSlicerApplicationLogic()
         self._remote_io = slicer.vtkMRMLRemoteIOLogic()
@@ -54,8 +58,8 @@ class Application(QtCore.QObject):
         for name, logic in self._logics.items():
             self._modules.add(Module(name, logic))
         self._io = CoreIOManager(self)
+        self._command_options = CommandOptions()
         self._layout_manager: Any = None
-        self._settings: Any = None
 
     def mrmlScene(self) -> Any:
         return self._scene
@@ -82,11 +86,8 @@ class Application(QtCore.QObject):
         self._layout_manager = layoutManager
 
     def settings(self) -> Any:
-        """Settings in a file of this run alone, as ``--testing`` leaves the user's settings alone."""
-        if self._settings is None:
-            path = os.path.join(self.temporaryPath, "Slicer.ini")
-            self._settings = QtCore.QSettings(path, QtCore.QSettings.Format.IniFormat)
-        return self._settings
+        """Settings in a folder of this run, as ``--testing`` leaves the user's settings alone; ``qt.QSettings()`` is the same."""
+        return QtCore.QSettings()
 
     def userSettings(self) -> Any:
         return self.settings()
@@ -98,7 +99,14 @@ class Application(QtCore.QObject):
         return True
 
     def commandOptions(self) -> CommandOptions:
-        return CommandOptions()
+        return self._command_options
+
+    def exit(self, status: int = 0) -> None:
+        """Ends the event loop with an exit code."""
+        QtWidgets.QApplication.exit(status)
+
+    def quit(self) -> None:
+        self.exit(0)
 
     def environment(self) -> QtCore.QProcessEnvironment:
         return QtCore.QProcessEnvironment.systemEnvironment()
@@ -138,18 +146,6 @@ class Application(QtCore.QObject):
     def translate(self, context: str, text: str) -> str:
         return text
 
-    def close(self) -> None:
-        """Takes the scene and the logics apart in the order that VTK needs to leave nothing behind."""
-        self.aboutToQuit.emit()
-        with strictness.quiet():
-            for logic in reversed(self._logics.values()):
-                logic.SetMRMLScene(None)
-            self._scene.Clear(1)
-            self._application_logic.SetMRMLScene(None)
-        for factory in _displayable_manager_factories():
-            factory.SetMRMLApplicationLogic(None)
-        shutil.rmtree(self.temporaryPath, ignore_errors=True)
-
     def _prepare_scene(self) -> None:
         scene, logic = self._scene, self._application_logic
         scene.SetRootDirectory(self.temporaryPath)
@@ -170,16 +166,17 @@ class Application(QtCore.QObject):
             factory.SetMRMLApplicationLogic(logic)
 
 
+@dataclass
 class CommandOptions:
-    """qSlicerCoreCommandOptions of ``Slicer --testing --no-main-window``."""
+    """What the command line asked for: ``Slicer --testing --no-main-window``."""
 
-    noMainWindow = True
-    noSplash = True
-    testingEnabled = True
-    runPythonAndExit = True
+    noMainWindow: bool = True
+    noSplash: bool = True
+    testingEnabled: bool = True
+    runPythonAndExit: bool = True
 
 
-def start() -> Application:
+def start() -> qSlicerApplication:
     """Boots the application, or returns the one that runs already.
 
     ``slicer.app``, ``slicer.mrmlScene``, ``slicer.modules`` and ``slicer.util`` work from then on, and so do ``qt``, ``ctk`` and
@@ -195,7 +192,8 @@ def start() -> Application:
     strictness.watch_vtk()
     sys.excepthook = strictness.remember_exception
     with strictness.quiet():
-        application = Application()
+        application = qSlicerApplication()
+    _keep_settings_in(application.temporaryPath)
     slicer.app = application
     slicer.mrmlScene = application.mrmlScene()
     strictness.hide_leaked_names()
@@ -203,6 +201,27 @@ def start() -> Application:
     sys.modules["SampleData"] = sample_data
     application.moduleManager().add(Module("SampleData"))
     return application
+
+
+def close(application: qSlicerApplication) -> None:
+    """Takes the scene and the logics apart in the order that VTK needs to leave nothing behind."""
+    application.aboutToQuit.emit()
+    with strictness.quiet():
+        for logic in reversed(application._logics.values()):
+            logic.SetMRMLScene(None)
+        application._scene.Clear(1)
+        application._application_logic.SetMRMLScene(None)
+    for factory in _displayable_manager_factories():
+        factory.SetMRMLApplicationLogic(None)
+    shutil.rmtree(application._temporaryPath, ignore_errors=True)
+
+
+def _keep_settings_in(folder: str) -> None:
+    ini = QtCore.QSettings.Format.IniFormat
+    QtCore.QSettings.setDefaultFormat(ini)
+    QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, folder)
+    QtCore.QCoreApplication.setOrganizationName(qSlicerApplication.organizationName)
+    QtCore.QCoreApplication.setApplicationName(qSlicerApplication.applicationName)
 
 
 def _displayable_manager_factories() -> list[Any]:
