@@ -1,0 +1,102 @@
+"""One simulated X-ray: computed in any thread, shown in the scene by the main thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray
+from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.patient import Patient
+from DRRSimulatorLib.physics import OPEN_FIELD_PHOTONS, FloatImage, log_transform, simulate_xray
+from slicer.i18n import tr as _
+
+from .carm import CArm, createCArm
+from .nodes import setGeometry, updateImage
+
+DRR_ROLE = "drr"
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedXRay:
+    """An X-ray of a view.
+
+    Attributes:
+        pixels: float32 [row, column]; intensity (1 = open field) or attenuation.
+        camera: its geometry.
+        rasToCamera: 4x4 from the CT's own RAS to camera coordinates, mm.
+        view: the same pose as angles of the C-arm.
+    """
+
+    pixels: FloatImage
+    camera: Camera
+    rasToCamera: FloatArray
+    view: CArmView
+
+
+def poseOf(patient: Patient, camera: Camera, view: CArmView) -> FloatArray:
+    """4x4 rasToCamera of a view of the patient's bones.
+
+    Raises:
+        InputError: if the bones do not lie between the source and the detector.
+    """
+    if not 0 < view.source_to_point_mm < camera.source_to_detector_distance:
+        raise InputError(
+            _("The isocenter must lie between the source and the detector; make its distance shorter than {distance:g} mm.").format(
+                distance=camera.source_to_detector_distance
+            )
+        )
+    return view.ras_to_camera(patient.centre_ras)
+
+
+def simulateView(
+    patient: Patient, camera: Camera, view: CArmView, polarity: str = "intensity", noise: bool = False, seed: int = 0
+) -> SimulatedXRay:
+    """The same image as the first one of drr-simulate for the same seed.
+
+    Raises:
+        InputError: as `poseOf` does, and if the polarity is neither "intensity" nor "attenuation".
+    """
+    if polarity not in ("intensity", "attenuation"):
+        raise InputError(_('The polarity must be "intensity" or "attenuation", not "{polarity}".').format(polarity=polarity))
+    pose = poseOf(patient, camera, view)
+    integrals = patient.projector.line_integrals(camera, pose[None]).numpy()[0]
+    rng = np.random.default_rng([seed, 1])
+    intensity = simulate_xray(integrals, camera, rng, OPEN_FIELD_PHOTONS if noise else None)
+    return SimulatedXRay(log_transform(intensity) if polarity == "attenuation" else intensity, camera, pose, view)
+
+
+def lineIntegrals(patient: Patient, camera: Camera, rasToCamera: FloatArray) -> npt.NDArray[np.float32]:
+    """What a preview shows: the attenuation [row, column] without noise and blur."""
+    return patient.projector.line_integrals(camera, rasToCamera[None]).numpy()[0].sum(axis=0)
+
+
+def showSimulatedXRay(
+    xray: SimulatedXRay, ctNode: slicer.vtkMRMLScalarVolumeNode, outputNode: slicer.vtkMRMLScalarVolumeNode | None = None
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Place a simulated X-ray on its detector, under the transform of its camera, with its geometry as X-rays have it.
+
+    Args:
+        xray: the X-ray.
+        ctNode: the CT that it is of.
+        outputNode: the volume to update; None: a new one.
+    """
+    name = outputNode.GetName() if outputNode else _("{ct} DRR {view}").format(ct=ctNode.GetName(), view=describeView(xray.view))
+    carm = CArm.find(outputNode.GetParentTransformNode()) if outputNode else None
+    if carm is None:
+        carm = createCArm(name, ctNode, xray.camera)
+    else:
+        carm.setCT(ctNode)
+        carm.setCamera(xray.camera)
+    carm.setPose(xray.rasToCamera)
+    node = updateImage(outputNode, name, xray.pixels, xray.camera, carm.transformNode, DRR_ROLE)
+    setGeometry(node, xray.camera)
+    return node
+
+
+def describeView(view: CArmView) -> str:
+    """The angles as a radiographer says them, such as "LAO 30 CAUD 10"."""
+    primary, secondary = round(view.primary_deg, 1), round(view.secondary_deg, 1)
+    return f"{'LAO' if primary >= 0 else 'RAO'} {abs(primary):g} {'CRAN' if secondary >= 0 else 'CAUD'} {abs(secondary):g}"
