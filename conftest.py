@@ -56,21 +56,18 @@ def scene(slicer_app: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def views(slicer_app: Any, scene: Any) -> Iterator[Any]:
-    """``slicer.app.layoutManager()`` with the four-up layout: real slice and 3D views, without a screen."""
+    """``slicer.app.layoutManager()`` with the four-up layout: a main window with real slice and 3D views, without a screen."""
     if slicer_app.layoutManager() is not None:
         yield slicer_app.layoutManager()
         return
     if not is_host(slicer_app):
         pytest.skip("3D Slicer runs without a main window")
-    from slicer_host import gl, layout
+    from slicer_host import gl, main_window
 
     if reason := gl.why_no_views():
         pytest.skip(reason)
-    manager = layout.qSlicerLayoutManager(slicer_app, width=800, height=600)
-    slicer_app.setLayoutManager(manager)
-    yield manager
-    slicer_app.setLayoutManager(None)
-    layout.close(manager)
+    yield main_window.open_main_window(slicer_app, width=800, height=600)
+    main_window.close_main_window(slicer_app)
 
 
 @pytest.fixture

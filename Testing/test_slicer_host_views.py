@@ -55,6 +55,14 @@ def test_without_views_the_functions_of_slicer_util_fail_as_without_a_main_windo
             function()
 
 
+def test_with_views_there_is_a_main_window_that_selects_modules(views: Any) -> None:
+    import slicer
+
+    slicer.util.selectModule("DICOM")
+    assert slicer.util.selectedModule() == "DICOM"
+    assert not slicer.app.commandOptions().noMainWindow
+
+
 def test_a_slice_view_shows_the_volume(views: Any, bright_cube: Any) -> None:
     import slicer
     from slicer_host.views import pixels

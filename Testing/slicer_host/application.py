@@ -23,7 +23,7 @@ from slicer_host.stand_in import StandIn
 
 
 class qSlicerApplication(StandIn, QtCore.QObject):
-    """The application, started with ``--testing``; without main window and views until a layout manager is set."""
+    """The application, started with ``--testing``; without main window and views until `main_window.open_main_window`."""
 
     aboutToQuit = QtCore.Signal()
     startupCompleted = QtCore.Signal()
@@ -60,6 +60,7 @@ class qSlicerApplication(StandIn, QtCore.QObject):
         self._io = CoreIOManager(self)
         self._command_options = CommandOptions()
         self._layout_manager: Any = None
+        self._main_window: Any = None
 
     def mrmlScene(self) -> Any:
         return self._scene
@@ -81,9 +82,6 @@ class qSlicerApplication(StandIn, QtCore.QObject):
 
     def layoutManager(self) -> Any:
         return self._layout_manager
-
-    def setLayoutManager(self, layoutManager: Any) -> None:
-        self._layout_manager = layoutManager
 
     def settings(self) -> Any:
         """Settings in a folder of this run, as ``--testing`` leaves the user's settings alone; ``qt.QSettings()`` is the same."""
@@ -199,7 +197,8 @@ def start() -> qSlicerApplication:
     strictness.hide_leaked_names()
     qt_modules.install()
     sys.modules["SampleData"] = sample_data
-    application.moduleManager().add(Module("SampleData"))
+    for name in ("SampleData", "DICOM"):
+        application.moduleManager().add(Module(name))
     return application
 
 

@@ -1,0 +1,53 @@
+"""Runs a script as ``Slicer --no-splash --no-main-window --python-script`` does, with the same exit codes.
+
+    PYTHONPATH=Testing python -m slicer_host [--testing] [--additional-module-paths FOLDER ...] --python-script FILE [-- ARGUMENT ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+from PySide6 import QtCore, QtWidgets
+
+from slicer_host import application, module_panel
+
+NEVER_ENDS = 124  # exit code where a real Slicer without --testing would wait forever, as of a command that `timeout` stopped
+
+
+def run() -> int:
+    """Starts the application, loads the modules and runs the script in the event loop; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="slicer_host")
+    parser.add_argument("--testing", action="store_true")
+    parser.add_argument("--additional-module-paths", nargs="+", type=Path, default=[])
+    parser.add_argument("--python-script", required=True)
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    app = application.start()
+    app.commandOptions().runPythonAndExit = options.testing
+    module_panel.load_scripted_modules([folder / f"{folder.name}.py" for folder in options.additional_module_paths])
+
+    def run_script() -> None:
+        sys.argv = [options.python_script, *options.arguments]
+        try:
+            runpy.run_path(options.python_script, run_name="__main__")
+        except SystemExit as exit_:
+            app.exit(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))
+        except Exception:
+            traceback.print_exc()
+            app.exit(1 if options.testing else NEVER_ENDS)
+        else:
+            if app.commandOptions().runPythonAndExit:
+                app.exit(0)
+
+    QtCore.QTimer.singleShot(0, run_script)
+    code = QtWidgets.QApplication.exec()
+    application.close(app)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run())
