@@ -26,7 +26,6 @@ CT_ROLE, BEAM_ROLE, DETECTOR_ROLE = "ct", "beam", "detector"
 FREE_VIEW_ID = "vtkMRMLViewNode1"
 BEAM_COLOR = (1.0, 0.84, 0.04)
 DETECTOR_COLOR = (0.3, 0.75, 0.95)
-BEAM_GLYPH_MM = 5.0
 
 
 class CArm:
@@ -97,8 +96,8 @@ class CArm:
             display.SetSelectedColor(*BEAM_COLOR)  # control points are selected when they are made
             display.SetPropertiesLabelVisibility(False)
             display.SetPointLabelsVisibility(False)
-            display.SetUseGlyphScale(False)
-            display.SetGlyphSize(BEAM_GLYPH_MM)
+            display.SetGlyphScale(1.5)  # percent of the view
+            display.SetLineThickness(0.6)  # of the glyphs
         slicer.util.updateMarkupsControlPointsFromArray(node, np.array([[0, 0, 0], [0, 0, camera.source_to_detector_distance]]))
 
     def _drawDetector(self, camera: Camera) -> None:
