@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
+import slicer
 from slicer.i18n import tr as _
 
 from .results import showInViews
 from .section import Section
+from .table import ROWS_IN_WORDS
 
+VERDICT_STYLE = "background-color: {color}; color: white; border-radius: 4px; padding: 8px; font: bold 16px"
 COLORS = {"reliable": "#2e7d32", "check": "#b26a00", "rejected": "#b71c1c"}
 
 
@@ -19,28 +23,36 @@ class ResultPanel(Section):
         super().__init__(*args)
         self.ui.removeButton.connect("clicked()", self._onRemove)
         self.ui.showButton.connect("clicked()", self._onShow)
-        self._hadResult = False
+        self._tableNode: slicer.vtkMRMLTableNode | None = None
 
     def update(self) -> None:
         """Show the result that is in the scene."""
         ui = self.ui
         result = self.logic.result(self.parameterNode.xray) if self.parameterNode.xray is not None else None
-        ui.resultTableView.setMRMLTableNode(result.table if result else None)
         ui.removeButton.enabled = ui.showButton.enabled = result is not None
+        self._showTable(result.table if result is not None else None)
         if result is None:
             ui.verdictLabel.text = _("Nothing is registered yet.")
             ui.verdictLabel.styleSheet = ""
             ui.verdictReasonLabel.text = ""
         else:
-            ui.verdictLabel.text = _headline(result.verdict)
-            ui.verdictLabel.styleSheet = (
-                f"background-color: {COLORS[result.verdict.level]}; color: white; border-radius: 4px; padding: 8px; font: bold 16px"
-            )
-            ui.verdictReasonLabel.text = result.verdict.reason
-            ui.resultTableView.resizeColumnsToContents()
-        if self._hadResult != (result is not None):
-            self._hadResult = result is not None
-            ui.resultCollapsibleButton.collapsed = not self._hadResult
+            verdict = result.verdict
+            ui.verdictLabel.text = _headline(verdict)
+            ui.verdictLabel.styleSheet = VERDICT_STYLE.format(color=COLORS[verdict.level])
+            ui.verdictReasonLabel.text = verdict.reason
+
+    def _showTable(self, tableNode: slicer.vtkMRMLTableNode | None) -> None:
+        table = self.ui.resultTableView
+        if tableNode is not self._tableNode:
+            self._tableNode = tableNode
+            table.setMRMLTableNode(tableNode)
+            table.setVisible(tableNode is not None)
+            self.ui.resultCollapsibleButton.collapsed = tableNode is None
+        if tableNode is not None:
+            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+            for row in range(ROWS_IN_WORDS):
+                table.setRowHidden(row, True)  # they stand above the table
 
     def _onShow(self) -> None:
         showInViews(self.logic.result(self.parameterNode.xray))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str, str]  # quantity, value, unit
 NO_UNIT = "-"
+ROWS_IN_WORDS = 3  # the first ones, which the panel shows above the table
 
 
 def fillTable(result: RegistrationResult) -> None:
@@ -24,10 +25,7 @@ def fillTable(result: RegistrationResult) -> None:
     for number, carm in enumerate(result.carms):
         prefix = f"{numbers['views'][number]['xray']}: " if len(result.carms) > 1 else ""
         rows += [(prefix + quantity, value, unit) for quantity, value, unit in _viewRows(numbers, number, carm.pose())]
-    rows += [
-        (_("Time"), f"{sum(numbers['seconds'].values()):.1f}", "s"),
-        (_("Note"), RESEARCH_USE, NO_UNIT),
-    ]
+    rows.append((_("Time"), f"{sum(numbers['seconds'].values()):.1f}", "s"))
     table = vtk.vtkTable()
     for number, title in enumerate((_("Quantity"), _("Value"), _("Unit"))):
         column = vtk.vtkStringArray()
@@ -41,7 +39,11 @@ def fillTable(result: RegistrationResult) -> None:
 def _trustRows(result: RegistrationResult) -> list[Row]:
     words = {"reliable": _("Reliable"), "check": _("Check it"), "rejected": _("Rejected")}
     verdict = result.verdict
-    rows = [(_("Verdict"), words[verdict.level], NO_UNIT), (_("Reason"), verdict.reason, NO_UNIT)]
+    rows = [
+        (_("Verdict"), words[verdict.level], NO_UNIT),
+        (_("Reason"), verdict.reason, NO_UNIT),
+        (_("Note"), RESEARCH_USE, NO_UNIT),
+    ]
     if verdict.expected_error_mm is not None:
         rows.append((_("Expected error"), f"{verdict.expected_error_mm:.1f}", "mm"))
     return rows
