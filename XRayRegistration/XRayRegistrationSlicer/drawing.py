@@ -26,6 +26,7 @@ from .references import referenced
 XRAY_ROLE, DRR_ROLE, OUTLINE_ROLE = "xray", "drr", "outline"
 BONE_ATTRIBUTE = "XRayRegistration.Bone"
 
+BONE_OPACITY = 0.6
 BONE_COLOR, OUTLINE_COLOR = (0.95, 0.84, 0.57), (1.0, 0.84, 0.04)  # of a single bone
 # Of several bones; color-blind people tell them apart (M. Okabe and K. Ito, Color Universal Design, 2008).
 BONE_COLORS = (
@@ -50,7 +51,7 @@ def drawBones(models: Sequence[slicer.vtkMRMLModelNode], patient: Patient, ctNod
     """
     drawn = []
     for number, (name, surface) in enumerate(patient.surfaces.items()):
-        model = _modelOfBone(models, name) or _addModel(name, name, boneColor(number, len(patient.surfaces), BONE_COLOR))
+        model = _modelOfBone(models, name) or _addBone(name, boneColor(number, len(patient.surfaces), BONE_COLOR))
         model.SetAndObservePolyData(surface_to_polydata(surface))
         model.SetAndObserveTransformNodeID(ctNode.GetTransformNodeID())
         drawn.append(model)
@@ -178,6 +179,13 @@ def _modelOfBone(models: Sequence[slicer.vtkMRMLModelNode], bone: str) -> slicer
     return next((model for model in models if model.GetAttribute(BONE_ATTRIBUTE) == bone), None)
 
 
+def _addBone(name: str, color: tuple[float, float, float]) -> slicer.vtkMRMLModelNode:
+    """A model that lets the X-ray behind it be seen."""
+    model = _addModel(name, name, color)
+    model.GetDisplayNode().SetOpacity(BONE_OPACITY)
+    return model
+
+
 def _addModel(name: str, bone: str | None, color: tuple[float, float, float]) -> slicer.vtkMRMLModelNode:
     model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", name)
     model.CreateDefaultDisplayNodes()
@@ -190,8 +198,9 @@ def _addModel(name: str, bone: str | None, color: tuple[float, float, float]) ->
 
 def _addLegend(model: slicer.vtkMRMLModelNode) -> None:
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(model)
-    legend.SetTitleText(_("Standard deviation (mm)"))
+    legend.SetTitleText(_("Uncertainty (mm)"))
     legend.SetLabelFormat("%.1f")
+    legend.SetSize(0.1, 0.3)
     legend.SetVisibility2D(False)
 
 

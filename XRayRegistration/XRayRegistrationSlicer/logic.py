@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison
     from .registration import Outcome
     from .result import RegistrationResult
+    from .training import TrainingJob
 
 
 class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
@@ -139,11 +140,12 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         Raises:
             InputError: if the CT or an X-ray is no longer in the scene.
         """
-        from .results import showInViews, showResult
+        from .results import findResult, showInViews, showResult
 
+        isFirst = all(findResult(node) is None for node in outcome.sources.xrayNodes)
         self._last = showResult(outcome)
         if inViews:
-            showInViews(self._last)
+            showInViews(self._last, isFirst)
         return self._last
 
     def result(self, xrayNode: slicer.vtkMRMLVolumeNode) -> RegistrationResult | None:
@@ -240,5 +242,34 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
 
         return exportResult(result, Path(folder))
 
-    def train(self, ctNode: slicer.vtkMRMLScalarVolumeNode, modelPath: Path | str, *args: Any, **kwargs: Any) -> Any:
-        """Train a model of a CT in the background; see `training.startTraining`."""
+    def train(
+        self,
+        ctNode: slicer.vtkMRMLScalarVolumeNode,
+        modelPath: Path | str,
+        segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
+        steps: int | None = None,
+        forceCPU: bool = False,
+        **callbacks: Callable[[Any], Any],
+    ) -> TrainingJob:
+        """Train a model for a CT in another process, or go on with a training of the same file that was stopped; returns at once.
+
+        Args:
+            ctNode: the CT; the model will work for it alone.
+            modelPath: file to write, *.safetensors.
+            segmentationNode: the bones, each segment one of its own; None to find the bone in the CT.
+            steps: length of the training; None for what the device is good for. A training that goes on needs the same.
+            forceCPU: do not use a GPU.
+            callbacks: onProgress, onFinished, onFailed and onStopped, as for `training.startTraining`.
+
+        Returns:
+            What is going on; its `stop()` ends it soon, so that it can go on later.
+
+        Raises:
+            InputError: if the nodes or the file cannot be used, or the file is being trained already.
+        """
+        from DRRSimulatorSlicer.dependencies import Dependencies
+
+        from .training import startTraining
+
+        Dependencies().ensure("registration")
+        return startTraining(ctNode, modelPath, segmentationNode, steps, forceCPU, **callbacks)

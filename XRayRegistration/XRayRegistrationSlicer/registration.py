@@ -117,8 +117,8 @@ def prepareRegistration(
         model = models.load(modelPath, sources.device())
         views = makeViews()
         patient = makePatient(part(report, SHARE_OF_MODEL, SHARE_OF_MODEL + SHARE_OF_PATIENT))
-        model.check_ct(patient.ct)
-        model.check_bones(patient.bones)
+        model.description.check_ct(patient.ct)
+        model.description.check_bones(patient.bones)
         refiner = Refiner(patient.projector, model.description.centre_ras) if refine else None
         registration = register(views, patient.ct, model, refiner, report=part(report, SHARE_OF_MODEL + SHARE_OF_PATIENT, 1.0))
         numbers = result_numbers(registration, names, model.description, patient.surfaces)

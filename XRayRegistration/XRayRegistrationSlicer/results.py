@@ -129,10 +129,17 @@ def _removeUnused(nodes: Sequence[slicer.vtkMRMLNode]) -> None:
             carm.remove()
 
 
-def showInViews(result: RegistrationResult) -> None:
-    """Switch to the layout for X-rays and show a result there; without views this does nothing."""
+def showInViews(result: RegistrationResult, isFirst: bool) -> None:
+    """Switch to the layout for X-rays and show a result there; without views this does nothing.
+
+    Args:
+        result: of a registration.
+        isFirst: of its X-rays; the free 3D view is then set to show all there is, and left as it is otherwise.
+    """
     views.showLayout(min(len(result.carms), len(views.XRAY_VIEW_TAGS)))
     for tag, xrayNode, drrNode in zip(views.XRAY_VIEW_TAGS, result.xraysOnDetector, result.drrs, strict=False):
         views.showXRay(tag, xrayNode, drrNode)
     views.showCT(result.ctNode)
     views.lookFromSource(result.carms[0])
+    if isFirst:
+        views.resetFreeView()
