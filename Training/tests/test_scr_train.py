@@ -64,7 +64,7 @@ def test_a_training_that_was_stopped_and_then_killed_is_finished_by_the_same_com
     assert finished.returncode == 0, finished.stderr
     assert logged_steps(folder) == [20, 40]
     model = load_model(output)
-    model.check_ct(read_ct(phantom_file))
+    model.description.check_ct(read_ct(phantom_file))
     assert model.description.training["steps_done"] == STEPS
 
     record = model.description.training["command"]

@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_refused_with_advice(new_trainer: NewTrainer, fi
 
 def test_the_model_is_the_averaged_network_and_knows_what_it_was_trained_for(finished: Trainer, phantom_ct: CTVolume) -> None:
     model = finished.model({"command": "scr-train"})
-    model.check_ct(phantom_ct)
+    model.description.check_ct(phantom_ct)
     assert model.network is finished.averaged.module and not model.network.training
     assert model.description.training["steps_done"] == 6 and model.description.training["command"] == "scr-train"
     assert model.description.from_json(model.description.to_json()).ct_fingerprint == phantom_ct.fingerprint

@@ -77,7 +77,7 @@ def test_maps_have_one_mask_two_points_and_two_scales_per_bone(model: Model) -> 
 def test_a_model_refuses_another_ct(model: Model) -> None:
     hu = np.zeros((4, 4, 4), dtype=np.float32)
     with pytest.raises(InputError, match="trained on another CT"):
-        model.check_ct(CTVolume(hu, np.eye(4)))
+        model.description.check_ct(CTVolume(hu, np.eye(4)))
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> Path:

@@ -70,10 +70,10 @@ def register_xrays(
             typer.echo(f"{path.name}: {question}")
     typer.echo(f"Reading the CT {ct.name}.")
     volume = read_ct(ct, series)
-    trained.check_ct(volume)
+    trained.description.check_ct(volume)
     typer.echo("Reading the bones' labels." if labels else "Finding the bone in the CT.")
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
-    trained.check_bones(bones)
+    trained.description.check_bones(bones)
     projector = Projector.from_ct(volume, bones, device)
     refiner = Refiner(projector, trained.description.centre_ras) if refine else None
     typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{' and refining the pose' if refine else ''}.")

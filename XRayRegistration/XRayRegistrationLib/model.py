@@ -53,6 +53,27 @@ class ModelDescription:
     output_stride: int = 4
     training: dict[str, Any] = field(default_factory=dict)
 
+    def check_ct(self, ct: CTVolume) -> None:
+        """Refuse a CT that the model was not trained on.
+
+        Raises:
+            InputError: if the CT's fingerprint is another.
+        """
+        if ct.fingerprint != self.ct_fingerprint:
+            raise InputError("This model was trained on another CT; give that CT, or train a model for this one with scr-train.")
+
+    def check_bones(self, bones: BoneLabels) -> None:
+        """Refuse bones other than those that the model was trained with, label by label.
+
+        Raises:
+            InputError: if a label is missing or new.
+        """
+        if list(bones.names) != list(self.labels):
+            raise InputError(
+                f"The model was trained on the labels {_listed(self.labels)}, but the bones here are {_listed(bones.names)}; "
+                "give the labels of the training."
+            )
+
     def to_json(self) -> str:
         """The description as one JSON text."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -91,27 +112,6 @@ class Model:
 
     network: SceneCoordinateNetwork
     description: ModelDescription
-
-    def check_ct(self, ct: CTVolume) -> None:
-        """Refuse a CT that the model was not trained on.
-
-        Raises:
-            InputError: if the CT's fingerprint is another.
-        """
-        if ct.fingerprint != self.description.ct_fingerprint:
-            raise InputError("This model was trained on another CT; give that CT, or train a model for this one with scr-train.")
-
-    def check_bones(self, bones: BoneLabels) -> None:
-        """Refuse bones other than those that the model was trained with, label by label.
-
-        Raises:
-            InputError: if a label is missing or new.
-        """
-        if list(bones.names) != list(self.description.labels):
-            raise InputError(
-                f"The model was trained on the labels {_listed(self.description.labels)}, but the bones here are {_listed(bones.names)}; "
-                "give the labels of the training."
-            )
 
 
 def build_network(description: ModelDescription) -> SceneCoordinateNetwork:

@@ -67,7 +67,7 @@ def register(
         InputError: if the model is for another CT, or an X-ray is too small.
         PoseNotFoundError: if no pose can be found; an InputError that says why.
     """
-    model.check_ct(ct)
+    model.description.check_ct(ct)
     seconds: dict[str, float] = {}
     report(0.0, "Recognising the bone in the X-ray")
     start = time.perf_counter()
