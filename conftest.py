@@ -39,7 +39,7 @@ def is_host(application: Any) -> bool:
 
 @pytest.fixture
 def scene(slicer_app: Any) -> Iterator[Any]:
-    """``slicer.mrmlScene``, empty; errors that VTK, an observer or a slot only print fail the test."""
+    """``slicer.mrmlScene``, empty; errors that VTK, an observer or a slot only print fail the test, and so does work left running."""
     slicer_app.mrmlScene().Clear(False)
     if not is_host(slicer_app):
         yield slicer_app.mrmlScene()
@@ -49,8 +49,10 @@ def scene(slicer_app: Any) -> Iterator[Any]:
     strictness.take_errors()
     yield slicer_app.mrmlScene()
     slicer_app.processEvents()
-    errors = strictness.take_errors()
+    left = strictness.background_runs_left()
     slicer_app.mrmlScene().Clear(False)
+    errors = strictness.take_errors()
+    assert not left, f"the test left work running: {left}"
     assert not errors, "\n".join(errors)
 
 
@@ -78,3 +80,12 @@ def load_module(scene: Any) -> Iterator[Any]:
     loader = ModuleLoader()
     yield loader
     loader.unload()
+
+
+@pytest.fixture
+def answer_dialog(scene: Any) -> Iterator[Any]:
+    """``answer_dialog(text, answer)`` prepares the answer to one dialog that shows the text; it must come before the test ends."""
+    dialogs = pytest.importorskip("slicer_host.dialogs", exc_type=ImportError)
+    yield dialogs.answer
+    unused = dialogs.take_unused()
+    assert not unused, f"no dialog asked: {unused}"

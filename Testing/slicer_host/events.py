@@ -1,4 +1,7 @@
-"""What a user does at a panel: wait, click, drag, type and choose, with real events."""
+"""What a user does at a panel: wait, click, drag, type and choose, with real events where Qt's test module is there.
+
+An action that a user could not do, because the widget is hidden or disabled, fails the test.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from PySide6 import QtCore, QtTest, QtWidgets
+import qt
+import slicer
 
-DRAG_STEPS = 10  # positions between the first and the last value of a dragged slider
+DRAG_STEPS = 10  # positions between the first and the last of a dragged slider
 
 
 def process_events(seconds: float = 0.0) -> None:
     """Lets Qt work through its events, at least once and for `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        QtWidgets.QApplication.processEvents()
-        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        slicer.app.processEvents()
+        qt.QCoreApplication.sendPostedEvents(None, qt.QEvent.DeferredDelete)
         if time.monotonic() >= deadline:
             return
         time.sleep(0.005)
@@ -30,68 +34,84 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0, message: st
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {message or condition}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {message or 'the condition'}"
         process_events(0.01)
 
 
 def click(button: Any) -> None:
-    """Presses and releases the left mouse button on a button, after showing its panel if no window shows it yet.
-
-    Raises:
-        AssertionError: A user could not click it: it is hidden or disabled.
-    """
-    _assert_usable(button)
-    position = QtCore.QPoint(min(10, button.width // 2), min(10, button.height // 2))
-    QtTest.QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier, position)
+    """Clicks a button with the left mouse button."""
+    assert_usable(button)
+    if hasattr(qt, "QTest"):
+        inside = qt.QPoint(min(10, button.width // 2), min(10, button.height // 2))
+        qt.QTest.mouseClick(button, qt.Qt.LeftButton, qt.Qt.NoModifier, inside)
+    else:
+        button.click()
     process_events()
 
 
 def drag_slider(slider: Any, value: float) -> None:
-    """Drags a slider or slider widget to a value through values between, as a mouse does."""
-    _assert_usable(slider)
-    start = slider.value
+    """Drags the handle of a slider, or of a widget that has one, through many positions to the one nearest to a value."""
+    assert_usable(slider)
+    handle = slider if isinstance(slider, qt.QSlider) else slider.findChild(qt.QSlider)
+    first = handle.value
+    share = (value - slider.minimum) / (slider.maximum - slider.minimum)
+    last = handle.minimum + round(share * (handle.maximum - handle.minimum))
+    handle.setSliderDown(True)
     for step in range(1, DRAG_STEPS + 1):
-        position = start + (value - start) * step / DRAG_STEPS
-        slider.value = round(position) if isinstance(start, int) else position
+        handle.setSliderPosition(first + round((last - first) * step / DRAG_STEPS))
         process_events()
+    handle.setSliderDown(False)
+    process_events()
 
 
 def type_text(widget: Any, text: str) -> None:
-    """Replaces the text of a line, an editable list or a spin box by typing."""
-    _assert_usable(widget)
-    line = widget if isinstance(widget, QtWidgets.QLineEdit) else widget.findChild(QtWidgets.QLineEdit)
+    """Replaces the text of a line, an editable list, a path or a spin box and presses Enter."""
+    assert_usable(widget)
+    line = widget if isinstance(widget, qt.QLineEdit) else widget.findChild(qt.QLineEdit)
     line.selectAll()
-    QtTest.QTest.keyClicks(line, text)
-    QtTest.QTest.keyClick(line, QtCore.Qt.Key.Key_Return)
+    if hasattr(qt, "QTest"):
+        qt.QTest.keyClicks(line, text)
+        qt.QTest.keyClick(line, qt.Qt.Key_Return)
+    else:
+        line.text = text
     process_events()
 
 
 def select_node(combo: Any, node: Any) -> None:
-    """Chooses a node, or None, in a node selector.
+    """Chooses a node in a node selector, or None.
 
     Raises:
         AssertionError: The selector does not offer it.
     """
-    _assert_usable(combo)
+    assert_usable(combo)
     combo.setCurrentNode(node)
-    assert combo.currentNode() is node, f"the selector does not offer {node.GetName() if node else 'None'}"
+    assert combo.currentNode() is node, f"the selector does not offer {node.GetName()}"
+    assert node is not None or combo.noneEnabled, "the selector does not offer None"
     process_events()
 
 
 def choose(combo: Any, text: str) -> None:
-    """Chooses an entry of a list by its text.
+    """Chooses an entry of a list by its text; of a node selector also what can be done, such as "Create new Volume".
 
     Raises:
         AssertionError: There is no such entry.
     """
-    _assert_usable(combo)
-    index = combo.findText(text)
-    assert index >= 0, f"there is no '{text}' among {[combo.itemText(i) for i in range(combo.count)]}"
-    combo.currentIndex = index
+    assert_usable(combo)
+    entries = combo if isinstance(combo, qt.QComboBox) else combo.findChild(qt.QComboBox)
+    index = entries.findText(text)
+    assert index >= 0, f"there is no '{text}' among {[entries.itemText(row) for row in range(entries.count)]}"
+    if entries is combo:
+        entries.currentIndex = index
+    entries.activated.emit(index)
     process_events()
 
 
-def _assert_usable(widget: Any) -> None:
+def assert_usable(widget: Any) -> None:
+    """Shows the widget's window if nothing shows it yet.
+
+    Raises:
+        AssertionError: The widget is hidden or disabled.
+    """
     window = widget.window()
     if not window.isVisible():
         window.show()

@@ -7,37 +7,49 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from slicer_host.scripted_module_widget import load_scripted_module, open_module, unload_scripted_module
+import slicer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MODULES = ("DRRSimulator", "XRayRegistration")
 
 
 class ModuleLoader:
-    """Call it with a module's name to load every module of the repository, as Slicer does at start, and open that one's panel."""
+    """Call it with a module's name to load all modules, as Slicer does at start, and to open the panel of this one.
 
-    def __init__(self, folders: list[Path] | None = None) -> None:
-        self._folders = folders if folders is not None else [REPOSITORY / "DRRSimulator", REPOSITORY / "XRayRegistration"]
-        self._loaded: list[str] = []
+    Args:
+        paths: The modules' files; by default those of the repository.
+    """
+
+    def __init__(self, paths: list[Path] | None = None) -> None:
+        self._paths = paths if paths is not None else [REPOSITORY / name / f"{name}.py" for name in MODULES]
+        self._loaded = False
 
     def __call__(self, name: str) -> Any:
         """Gives the module's Python widget, its panel entered."""
-        self._load_all()
-        return open_module(name)
+        self._load()
+        panel = slicer.util.getModule(name).widgetRepresentation()
+        panel.enter()
+        return panel.self()
 
     def module(self, name: str) -> ModuleType:
         """Gives the Python module, which holds the logic and the parameter node's class."""
-        self._load_all()
+        self._load()
         return sys.modules[name]
 
     def unload(self) -> None:
         """Closes the panels and forgets the modules."""
-        for name in reversed(self._loaded):
-            unload_scripted_module(name)
-        self._loaded = []
+        if not self._loaded:
+            return
+        from slicer_host.module_panel import unload_scripted_module
 
-    def _load_all(self) -> None:
-        for folder in self._folders:
-            path = folder / f"{folder.name}.py"
-            if path.is_file() and folder.name not in self._loaded:
-                self._loaded.append(folder.name)
-                load_scripted_module(path)
+        for path in reversed(self._paths):
+            unload_scripted_module(path.stem)
+        self._loaded = False
+
+    def _load(self) -> None:
+        if self._loaded or hasattr(slicer.modules, self._paths[0].stem.lower()):  # a real Slicer has loaded them at start
+            return
+        from slicer_host.module_panel import load_scripted_modules
+
+        load_scripted_modules(self._paths)
+        self._loaded = True

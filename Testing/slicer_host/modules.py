@@ -7,6 +7,7 @@ import types
 from typing import Any
 
 import slicer
+from PySide6 import QtCore
 
 # The logic class of every module that slicer-core brings along, in the order in which Slicer loads them.
 LOGIC_CLASSES = {
@@ -61,13 +62,18 @@ class Module:
         return None
 
 
-class ModuleManager:
+class ModuleManager(QtCore.QObject):
     """qSlicerModuleManager, and its factory manager as well: all modules by name.
 
     A module needs at least ``name``, ``path``, ``logic()`` and ``widgetRepresentation()``.
     """
 
+    moduleLoaded = QtCore.Signal(str)
+    moduleAboutToBeUnloaded = QtCore.Signal(str)
+    moduleUnloaded = QtCore.Signal(str)
+
     def __init__(self) -> None:
+        super().__init__()
         self._modules: dict[str, Any] = {}
         self._namespace = _new_namespace("modules")
         self._names = _new_namespace("moduleNames")
@@ -77,13 +83,16 @@ class ModuleManager:
         self._modules[module.name] = module
         setattr(self._namespace, module.name.lower(), module)
         setattr(self._names, module.name, module.name)
+        self.moduleLoaded.emit(module.name)
 
     def remove(self, name: str) -> None:
         """Forgets a module and all that ``slicer.modules`` keeps of it, such as ``<name>Widget``."""
+        self.moduleAboutToBeUnloaded.emit(name)
         del self._modules[name]
         for attribute in (name.lower(), f"{name}Instance", f"{name}Widget"):
             vars(self._namespace).pop(attribute, None)
         delattr(self._names, name)
+        self.moduleUnloaded.emit(name)
 
     def module(self, name: str) -> Any:
         return self._modules.get(name)

@@ -283,4 +283,5 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
         elif kind == "menu":
             self._menuActions[int(which)].trigger()
         else:
+            self._list.currentIndex = index
             self.nodeActivated.emit(self.currentNode())

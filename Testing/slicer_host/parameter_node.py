@@ -1,310 +1,213 @@
-"""The equivalent of ``slicer.parameterNodeWrapper``; a first rough version, about to be replaced."""
+"""The equivalent of ``slicer.parameterNodeWrapper`` for flat parameters: bool, int, float, str, enums, paths and nodes.
 
-# ruff: noqa
-import dataclasses, enum, os, pathlib, sys, types, typing, unittest, json
-import slicer, vtk
+What Slicer refuses is refused here with the same kind of error; lists, dictionaries and parameter packs, which Slicer allows, are
+refused as well.
+"""
 
+from __future__ import annotations
 
-# ------------------------------------------------------------ parameterNodeWrapper
-@dataclasses.dataclass
-class Default:
-    value: object
+import functools
+from collections.abc import Callable
+from typing import Any, get_type_hints
 
+import qt
+import slicer
+import vtk
 
-@dataclasses.dataclass
-class Decimals:
-    value: int
+from slicer_host import widget_connectors  # noqa: F401 - makes its connectors known
+from slicer_host.gui_connectors import GuiConnector, createGuiConnector, parameterNodeGuiConnector
+from slicer_host.parameter_annotations import (
+    Choice,
+    Decimals,
+    Default,
+    Exclude,
+    IsInstance,
+    Maximum,
+    Minimum,
+    NotNone,
+    SingleStep,
+    Validator,
+    WithinRange,
+    findFirstAnnotation,
+    getNodeTypes,
+    isNodeOrUnionOfNodes,
+    splitAnnotations,
+    unannotatedType,
+)
+from slicer_host.parameter_storage import createStorage
 
+__all__ = [
+    "Choice",
+    "Decimals",
+    "Default",
+    "Exclude",
+    "GuiConnector",
+    "IsInstance",
+    "Maximum",
+    "Minimum",
+    "NotNone",
+    "SingleStep",
+    "SlicerParameterNamePropertyName",
+    "Validator",
+    "WithinRange",
+    "createGuiConnector",
+    "findFirstAnnotation",
+    "getNodeTypes",
+    "isNodeOrUnionOfNodes",
+    "isParameterNodeWrapper",
+    "parameterNodeGuiConnector",
+    "parameterNodeWrapper",
+    "splitAnnotations",
+    "unannotatedType",
+]
 
-@dataclasses.dataclass
-class SingleStep:
-    value: float
-
-
-class WithinRange:
-    def __init__(self, a, b):
-        if a > b:
-            raise ValueError("minimum above maximum")
-        self.minimum, self.maximum = a, b
-
-    def validate(self, v):
-        if v < self.minimum or v > self.maximum:
-            raise ValueError(f"{v} not within [{self.minimum}, {self.maximum}]")
-
-
-class Minimum:
-    def __init__(self, a):
-        self.minimum = a
-
-    def validate(self, v):
-        if v < self.minimum:
-            raise ValueError(f"{v} below {self.minimum}")
-
-
-class Maximum:
-    def __init__(self, a):
-        self.maximum = a
-
-    def validate(self, v):
-        if v > self.maximum:
-            raise ValueError(f"{v} above {self.maximum}")
-
-
-class Choice:
-    def __init__(self, c):
-        self.choices = list(c)
-
-    def validate(self, v):
-        if v not in self.choices:
-            raise ValueError(f"{v} not in {self.choices}")
-
-
-def _split(t):
-    return (typing.get_args(t)[0], list(typing.get_args(t)[1:])) if typing.get_origin(t) is typing.Annotated else (t, [])
-
-
-def _isNode(t):
-    a = typing.get_args(t)
-    if typing.get_origin(t) is typing.Union or isinstance(t, types.UnionType):
-        return all(x is type(None) or _isNode(x) for x in a)
-    return isinstance(t, type) and issubclass(t, slicer.vtkMRMLNode)
+SlicerParameterNamePropertyName = "SlicerParameterName"
 
 
-def _nodeTypes(t):
-    return tuple(x.__name__ for x in (typing.get_args(t) or (t,)) if x is not type(None))
+class Parameter:
+    """A parameter of a wrapper class: its name, its type, how it is kept and what it is at first."""
 
-
-class _Field:
-    def __init__(self, name, t, default):
-        self.name, self.full = name, t
-        self.type, ann = _split(t)
-        d = next((a for a in ann if isinstance(a, Default)), None)
-        self.val = [a for a in ann if hasattr(a, "validate")]
-        self.ann = ann
-        self.node = _isNode(self.type)
-        zero = (
-            None
-            if self.node
-            else (
-                list(self.type)[0]
-                if isinstance(self.type, type) and issubclass(self.type, enum.Enum)
-                else (typing.get_origin(self.type) or self.type)()
-            )
-        )
-        choice = next((a for a in self.val if isinstance(a, Choice)), None)
-        self.default = default if default is not None else (d.value if d else (choice.choices[0] if choice else zero))
-        if not self.node and not (
-            self.type in (bool, int, float, str, list, dict)
-            or typing.get_origin(self.type) in (list, dict, tuple)
-            or isinstance(self.type, type)
-            and issubclass(self.type, (enum.Enum, pathlib.PurePath))
-        ):
-            raise Exception(f"Unable to create serializer for member {name}: {t}")
-
-    def has(self, pn):
-        return True if self.node else self.name in pn.GetParameterNames()
-
-    def write(self, pn, v):
-        if self.node:
-            if v is not None and not any(v.IsA(c) for c in _nodeTypes(self.type)):
-                raise TypeError(f"{self.name}: not a {_nodeTypes(self.type)}")
-            pn.SetNodeReferenceID(self.name, v.GetID() if v else None)
-            return
-        if isinstance(self.type, type) and not isinstance(
-            v, (int, float) if self.type is float else (pathlib.PurePath, str) if issubclass(self.type, pathlib.PurePath) else self.type
-        ):
-            raise TypeError(f"{self.name}: expected {self.type}, got {type(v)}")
-        for x in self.val:
-            x.validate(v)
-        if isinstance(v, enum.Enum):
-            v = v.name
-        pn.SetParameter(
-            self.name, str(v) if self.type in (bool, int, float, str) or not isinstance(v, (list, dict, tuple)) else json.dumps(v)
-        )
-
-    def read(self, pn):
-        if self.node:
-            return pn.GetNodeReference(self.name)
-        s, t = pn.GetParameter(self.name), self.type
-        if t is bool:
-            return s == "True"
-        if t in (int, float, str):
-            return t(s)
-        if issubclass(typing.get_origin(t) or t, enum.Enum):
-            return t[s]
-        if isinstance(t, type) and issubclass(t, pathlib.PurePath):
-            return t(s)
-        return (typing.get_origin(t) or t)(json.loads(s))
-
-
-class GuiConnector:
-    """widget <-> value: how each kind of widget is read, written, and what signal tells that it changed."""
-
-    def __init__(self, w, f):
-        import qt, ctk
-
-        self.w, self.f, t = w, f, f.type
-        W = type(w)
-        rng = next((a for a in f.val if isinstance(a, WithinRange)), None)
-        for a in f.ann:
-            if isinstance(a, Decimals):
-                w.decimals = a.value
-            if isinstance(a, SingleStep):
-                w.singleStep = a.value
-        ok = True
-        if W in (qt.QCheckBox, ctk.ctkCheckBox) and t is bool:
-            self.sig, self.get, self.set = w.stateChanged, lambda: w.checked, lambda v: setattr(w, "checked", v)
-        elif W is qt.QPushButton and t is bool:
-            w.checkable = True
-            self.sig, self.get, self.set = w.toggled, lambda: w.checked, lambda v: setattr(w, "checked", v)
-        elif (
-            W in (qt.QSlider, qt.QSpinBox)
-            and t is int
-            or W
-            in (
-                qt.QDoubleSpinBox,
-                ctk.ctkSliderWidget,
-                ctk.ctkDoubleSlider,
-                ctk.ctkDoubleSpinBox,
-                slicer.qMRMLSliderWidget,
-                slicer.qMRMLSpinBox,
-            )
-            and t in (int, float)
-        ):
-            if rng:
-                w.minimum, w.maximum = rng.minimum, rng.maximum
-            elif W in (qt.QSlider, ctk.ctkSliderWidget, slicer.qMRMLSliderWidget):
-                raise RuntimeError("a slider needs a bounded parameter")
-            else:
-                w.minimum = next((a.minimum for a in f.val if isinstance(a, Minimum)), -(2**31) if t is int else float("-inf"))
-                w.maximum = next((a.maximum for a in f.val if isinstance(a, Maximum)), 2**31 - 1 if t is int else float("inf"))
-            self.sig, self.get, self.set = w.valueChanged, lambda: t(w.value), lambda v: setattr(w, "value", v)
-        elif W in (qt.QComboBox, ctk.ctkComboBox) and (
-            isinstance(t, type) and issubclass(t, enum.Enum) or any(isinstance(a, Choice) for a in f.val)
-        ):
-            c = list(t) if isinstance(t, type) and issubclass(t, enum.Enum) else next(a for a in f.val if isinstance(a, Choice)).choices
-            w.clear()
-            for x in c:
-                w.addItem((x.label() if hasattr(x, "label") else x.name) if isinstance(x, enum.Enum) else str(x))
-            self.sig, self.get, self.set = (
-                w.currentIndexChanged,
-                lambda: c[w.currentIndex],
-                lambda v: setattr(w, "currentIndex", c.index(v)),
-            )
-        elif W is qt.QLineEdit and t is str:
-            self.sig, self.get, self.set = w.textChanged, lambda: w.text, lambda v: w.text == v or setattr(w, "text", v)
-        elif W is qt.QTextEdit and t is str:
-            self.sig, self.get, self.set = w.textChanged, w.toPlainText, w.setPlainText
-        elif W is ctk.ctkPathLineEdit and isinstance(t, type) and issubclass(t, pathlib.PurePath):
-            self.sig, self.get, self.set = w.currentPathChanged, lambda: t(w.currentPath), lambda v: setattr(w, "currentPath", str(v))
-        elif W is ctk.ctkDirectoryButton and isinstance(t, type) and issubclass(t, pathlib.PurePath):
-            self.sig, self.get, self.set = w.directoryChanged, lambda: t(w.directory), lambda v: setattr(w, "directory", str(v))
-        elif W is slicer.qMRMLNodeComboBox and f.node:
-            w.nodeTypes = _nodeTypes(t)
-            self.sig, self.get, self.set = w.currentNodeChanged, w.currentNode, w.setCurrentNode
+    def __init__(self, owner: type, name: str, datatype: Any) -> None:
+        self.name = name
+        self.unalteredType = datatype
+        bare, annotations = splitAnnotations(datatype)
+        try:
+            self.storage = createStorage(bare, [annotation for annotation in annotations if isinstance(annotation, Validator)])
+        except TypeError as error:
+            raise Exception(f"Unable to create serializer for {owner} member {name}") from error
+        if hasattr(owner, name):
+            self.default = Default(getattr(owner, name))
         else:
-            raise RuntimeError(f"Unable to create GUI connector from datatype '{t}' to widget type '{W}'")
+            self.default = findFirstAnnotation(annotations, Default) or Default(self.storage.default())
+
+    def read(self, parameterNode: Any) -> Any:
+        if not self.storage.isIn(parameterNode, self.name):
+            self.storage.write(parameterNode, self.name, self.default.value)
+        return self.storage.read(parameterNode, self.name)
+
+    def write(self, parameterNode: Any, value: Any) -> None:
+        with slicer.util.NodeModify(parameterNode):
+            self.storage.write(parameterNode, self.name, value)
 
 
-def parameterNodeWrapper(cls=None):
-    if cls is None:
+class ParameterNodeMethods:
+    """What every wrapper class can do; `parameterNodeWrapper` gives it these methods."""
+
+    allParameters: dict[str, Parameter]
+    _is_parameter_node_wrapper = True
+
+    def __init__(self, parameterNode: Any, prefix: str | None = None) -> None:
+        self.parameterNode = parameterNode
+        self._connections: dict[int, tuple[dict[str, GuiConnector], int]] = {}
+        self._nextTag = 0
+        self._updatingGUI = False
+        for parameter in self.allParameters.values():
+            if not parameter.storage.isIn(parameterNode, parameter.name):
+                parameter.write(parameterNode, parameter.default.value)
+
+    @classmethod
+    def _parameter(cls, name: str) -> Parameter:
+        if name not in cls.allParameters:
+            raise ValueError(f"Cannot find a param with the given name: {name}\n  Found parameters {list(cls.allParameters)}")
+        return cls.allParameters[name]
+
+    @classmethod
+    def dataType(cls, name: str) -> Any:
+        return cls._parameter(name).unalteredType
+
+    def default(self, name: str) -> Default:
+        return self._parameter(name).default
+
+    def isCached(self, name: str) -> bool:
+        """Whether Slicer reads the parameter from its cache: as it does all flat parameters."""
+        return self._parameter(name) is not None
+
+    def getValue(self, name: str) -> Any:
+        return self._parameter(name).read(self.parameterNode)
+
+    def setValue(self, name: str, value: Any) -> None:
+        self._parameter(name).write(self.parameterNode, value)
+
+    def connectGui(self, gui: Any) -> int:
+        """Connects the widgets of a panel, or of ``childWidgetVariables``, by their property ``SlicerParameterName``."""
+        is_widget = getattr(gui, "isWidgetType", lambda: False)()
+        widgets = gui.findChildren(qt.QWidget) if is_widget else vars(gui).values()
+        named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
+        return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+
+    def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
+        """Connects widgets to parameters by name; gives a tag for `disconnectGui`."""
+        connectors = {
+            name: widget if isinstance(widget, GuiConnector) else createGuiConnector(widget, self.dataType(name))
+            for name, widget in mapping.items()
+        }
+        for name, connector in connectors.items():
+            connector.write(self.getValue(name))
+            connector.onChanged(functools.partial(self._updateParameter, name, connector))
+        observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._updateGUI())
+        tag, self._nextTag = self._nextTag, self._nextTag + 1
+        self._connections[tag] = (connectors, observer)
+        return tag
+
+    def disconnectGui(self, tag: int) -> None:
+        connectors, observer = self._connections.pop(tag, ({}, None))
+        for connector in connectors.values():
+            connector.onChanged(None)
+        if observer is not None:
+            self.RemoveObserver(observer)
+
+    def _updateParameter(self, name: str, connector: GuiConnector) -> None:
+        if not self._updatingGUI:
+            self.setValue(name, connector.read())
+
+    def _updateGUI(self) -> None:
+        if self._updatingGUI:
+            return
+        self._updatingGUI = True
+        try:
+            with slicer.util.NodeModify(self):
+                for connectors, _ in self._connections.values():
+                    for name, connector in connectors.items():
+                        connector.write(self.getValue(name))
+        finally:
+            self._updatingGUI = False
+
+    def StartModify(self) -> int:
+        return self.parameterNode.StartModify()
+
+    def EndModify(self, wasModifying: int) -> int:
+        return self.parameterNode.EndModify(wasModifying)
+
+    def AddObserver(self, event: Any, callback: Callable[..., None], priority: float = 0.0) -> int:
+        return self.parameterNode.AddObserver(event, callback, priority)
+
+    def RemoveObserver(self, tag: int) -> None:
+        self.parameterNode.RemoveObserver(tag)
+
+    def Modified(self) -> None:
+        self.parameterNode.Modified()
+
+
+def parameterNodeWrapper(classtype: type | None = None) -> Any:
+    """Class decorator that makes the annotated attributes of a class parameters kept in a parameter node."""
+    if classtype is None:
         return parameterNodeWrapper
-    fields = {n: _Field(n, t, cls.__dict__.get(n)) for n, t in typing.get_type_hints(cls, include_extras=True).items()}
-
-    class W:
-        allParameters = fields
-        _is_parameter_node_wrapper = True
-
-        def __init__(self, parameterNode, prefix=None):
-            self.__dict__.update(parameterNode=parameterNode, _guis={}, _busy=False)
-            for f in fields.values():
-                if not f.has(parameterNode):
-                    f.write(parameterNode, f.default)
-
-        def __getattr__(self, n):
-            if n in fields:
-                return fields[n].read(self.parameterNode)
-            raise AttributeError(n)
-
-        def __setattr__(self, n, v):
-            if n in fields:
-                fields[n].write(self.parameterNode, v)
-            else:
-                self.__dict__[n] = v
-
-        def getValue(self, n):
-            return getattr(self, n)
-
-        def setValue(self, n, v):
-            setattr(self, n, v)
-
-        def default(self, n):
-            return Default(fields[n].default)
-
-        @staticmethod
-        def dataType(n):
-            return fields[n].full
-
-        def StartModify(self):
-            return self.parameterNode.StartModify()
-
-        def EndModify(self, w):
-            return self.parameterNode.EndModify(w)
-
-        def AddObserver(self, e, c, p=0.0):
-            return self.parameterNode.AddObserver(e, c, p)
-
-        def RemoveObserver(self, t):
-            self.parameterNode.RemoveObserver(t)
-
-        def Modified(self):
-            self.parameterNode.Modified()
-
-        def connectParametersToGui(self, mapping):
-            con = {n: GuiConnector(w, fields[n]) for n, w in mapping.items()}
-            slots = []
-            for n, c in con.items():
-                c.set(getattr(self, n))
-
-                def changed(*_, n=n, c=c):
-                    if not self._busy:
-                        setattr(self, n, c.get())
-
-                c.sig.connect(changed)
-                slots.append((c, changed))
-
-            def update(*_):
-                if not self._busy:
-                    self.__dict__["_busy"] = True
-                    try:
-                        for n, c in con.items():
-                            c.set(getattr(self, n))
-                    finally:
-                        self.__dict__["_busy"] = False
-
-            tag = max(self._guis, default=-1) + 1
-            self._guis[tag] = (slots, self.AddObserver(vtk.vtkCommand.ModifiedEvent, update))
-            return tag
-
-        def connectGui(self, gui):
-            import qt
-
-            ws = gui.findChildren(qt.QWidget) if hasattr(gui, "isWidgetType") else vars(gui).values()
-            return self.connectParametersToGui({w.property("SlicerParameterName"): w for w in ws if w.property("SlicerParameterName")})
-
-        def disconnectGui(self, tag):
-            slots, o = self._guis.pop(tag, ((), None))
-            for c, s in slots:
-                c.sig.disconnect(s)
-            if o is not None:
-                self.RemoveObserver(o)
-
-    for n, v in cls.__dict__.items():
-        if isinstance(v, (types.FunctionType, property, staticmethod, classmethod)):
-            setattr(W, n, v)
-    W.__name__ = W.__qualname__ = cls.__name__
-    return W
+    parameters = {name: Parameter(classtype, name, datatype) for name, datatype in get_type_hints(classtype, include_extras=True).items()}
+    for name in parameters:
+        setattr(classtype, name, _property(name))
+    for name, method in vars(ParameterNodeMethods).items():
+        if name.startswith("__") and name != "__init__":
+            continue
+        if hasattr(classtype, name) and name != "__init__":
+            raise ValueError(f"Cannot use reserved name '{name}' in a parameterNodeWrapper")
+        setattr(classtype, name, method)
+    classtype.allParameters = parameters
+    return classtype
 
 
-def isParameterNodeWrapper(x):
-    return getattr(x, "_is_parameter_node_wrapper", False)
+def isParameterNodeWrapper(classOrObject: Any) -> bool:
+    return getattr(classOrObject, "_is_parameter_node_wrapper", False)
+
+
+def _property(name: str) -> property:
+    return property(lambda self: self.getValue(name), lambda self, value: self.setValue(name, value))

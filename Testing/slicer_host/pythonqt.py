@@ -22,7 +22,7 @@ QT_MODULES = (QtCore, QtGui, QtWidgets, QtNetwork)
 LISTED_VALUE_CLASSES = (QtGui.QIcon, QtGui.QImage, QtGui.QPixmap, QtWidgets.QSizePolicy)
 TEXT_CLASSES = ("QLabel", "QPushButton", "QCheckBox", "QRadioButton", "QGroupBox", "QLineEdit")
 
-_getattribute = QtCore.QObject.__getattribute__
+_lookups: dict[type, Callable[[Any, str], Any]] = {}  # PySide6's own way to find an attribute, of the classes that have one
 _new_attributes_ignored = False
 
 
@@ -43,6 +43,10 @@ def install() -> None:
     for owner in classes:
         properties.add_to(owner)
     _change_qobject()
+    for owner in classes:
+        if "__getattribute__" in vars(owner):
+            _lookups[owner] = owner.__getattribute__
+            owner.__getattribute__ = _get
     for owner in classes:
         for base in owner.__mro__[:-1]:
             base.__setattr__ = _set
@@ -71,7 +75,6 @@ def _change_qobject() -> None:
     qobject.name = property(lambda self: self.objectName, lambda self, value: setattr(self, "objectName", value))
     qobject.className = lambda self: self.metaObject().className()
     qobject.delete = shiboken6.delete
-    qobject.__getattribute__ = _get
     qobject.__getattr__ = _get_dynamic
 
 
@@ -84,14 +87,20 @@ def _taking_any_text(construct: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
+@cache
+def _lookup(owner: type) -> Callable[[Any, str], Any]:
+    return next(_lookups[base] for base in owner.__mro__ if base in _lookups)
+
+
 def _get(self: QtCore.QObject, name: str) -> Any:
+    look_up = _lookup(type(self))
     if name.startswith("_"):
-        return _getattribute(self, name)
+        return look_up(self, name)
     if not _is_shown(self, name):
         raise AttributeError(f"Slicer's Python does not see '{name}' on {type(self).__name__}")
     if name in ("connect", "disconnect"):
         return _connector(self, name)
-    value = _getattribute(self, name)
+    value = look_up(self, name)
     if isinstance(value, QtCore.SignalInstance):
         return signals.BoundSignal(self, value, name)
     if name in properties.VIRTUAL:
@@ -158,7 +167,7 @@ def _dynamic_properties(self: QtCore.QObject) -> list[str]:
 def _connector(self: QtCore.QObject, name: str) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         if isinstance(arguments[0], QtCore.QObject):  # PySide6 itself connects this way
-            return _getattribute(self, name)(*arguments)
+            return _lookup(type(self))(self, name)(*arguments)
         return getattr(signals, name)(self, *arguments)
 
     return call

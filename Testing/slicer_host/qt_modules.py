@@ -11,11 +11,11 @@ import types
 import slicer
 from PySide6 import QtTest
 
-from slicer_host import pythonqt
+from slicer_host import dialogs, pythonqt
 
 STAND_INS = (
     *("ctk_sliders", "ctk_ranges", "ctk_containers", "ctk_buttons", "ctk_paths"),
-    *("mrml_widgets", "node_combo_box", "scripted_module_widget"),
+    *("mrml_widgets", "node_combo_box", "checkable_node_combo_box", "segment_widgets", "table_view", "module_panel"),
 )
 
 
@@ -25,6 +25,7 @@ def install() -> None:
         return
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     pythonqt.install()
+    dialogs.install()
     from slicer_host import slicer_modules
     from slicer_host.stand_in import StandIn
     from slicer_host.ui_loader import QUiLoader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import unittest
@@ -17,6 +18,7 @@ class ScriptedLoadableModule:
     """Describes the module to the application: title, categories, help."""
 
     def __init__(self, parent: Any) -> None:
+        super().__init__()
         self.parent = parent
         self.moduleName = type(self).__name__
         parent.title = ""
@@ -25,6 +27,11 @@ class ScriptedLoadableModule:
         parent.contributors = []
         parent.helpText = ""
         parent.acknowledgementText = ""
+        for extension in (".svg", ".png"):
+            path = self.resourcePath(f"Icons/{self.moduleName}{extension}")
+            if os.path.isfile(path):
+                parent.icon = qt.QIcon(path)
+                break
         if not hasattr(slicer, "selfTests"):
             slicer.selfTests = {}
         slicer.selfTests[self.moduleName] = self.runTest
@@ -33,7 +40,8 @@ class ScriptedLoadableModule:
         return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
 
     def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
-        return ""
+        url = slicer.app.documentationBaseUrl + (docPage or "")
+        return f'<p>For more information, see the <a href="{url}">online documentation</a>.</p>'
 
     def runTest(self, msec: int = 100, **kwargs: Any) -> None:
         test = getattr(sys.modules[type(self).__module__], f"{self.moduleName}Test")()
@@ -42,13 +50,12 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """The panel of a module; ``layout`` is where its widgets go."""
+    """The panel of a module; its widgets go into ``layout``. As in Slicer it has neither ``enter``, ``exit`` nor ``logic``."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Widget")
         self.developerMode = False
-        self.logic = None
         self.parent = parent
         if parent is None:
             self.parent = slicer.qMRMLWidget()
@@ -57,6 +64,13 @@ class ScriptedLoadableModuleWidget:
         self.layout = self.parent.layout()
         if parent is None:
             self.setup()
+            self.parent.show()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
+    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename: str) -> str:
         return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
@@ -65,12 +79,6 @@ class ScriptedLoadableModuleWidget:
         pass
 
     def cleanup(self) -> None:
-        pass
-
-    def enter(self) -> None:
-        pass
-
-    def exit(self) -> None:
         pass
 
     def onReload(self) -> None:
@@ -86,11 +94,14 @@ class ScriptedLoadableModuleLogic:
         self.isSingletonParameterNode = True
 
     def getParameterNode(self) -> Any:
-        if self.isSingletonParameterNode:
-            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
-            return node if node is not None else slicer.mrmlScene.AddNode(self.createParameterNode())
         nodes = self.getAllParameterNodes()
-        return nodes[0] if nodes else slicer.mrmlScene.AddNode(self.createParameterNode())
+        if self.isSingletonParameterNode:
+            singleton = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+            nodes = [singleton] if singleton is not None else []
+        if not nodes:
+            return slicer.mrmlScene.AddNode(self.createParameterNode())
+        nodes[0].SetAttribute("ModuleName", self.moduleName)  # closing the scene resets a singleton
+        return nodes[0]
 
     def getAllParameterNodes(self) -> list[Any]:
         nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
@@ -107,14 +118,19 @@ class ScriptedLoadableModuleLogic:
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    """The test that "Reload and Test" runs."""
+    """What "Reload and Test" runs: every method with "test" in its name."""
 
-    messageDelay = 0
+    messageDelay = 100
 
     def runTest(self) -> None:
-        for name in sorted(dir(self)):
-            if name.startswith("test"):
+        self.setUpClass()
+        for name in dir(self):
+            if "test" in name and callable(getattr(self, name)):
+                self.setUp()
+                logging.info("Running %s", name)
                 getattr(self, name)()
+                self.tearDown()
+        self.tearDownClass()
 
-    def delayDisplay(self, message: str, *arguments: Any, **kwargs: Any) -> None:
-        print(message)
+    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
+        slicer.util.delayDisplay(message, self.messageDelay)

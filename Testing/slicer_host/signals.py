@@ -96,10 +96,8 @@ def _find(sender: QtCore.QObject, signature: str) -> tuple[str, Any, Callable[[A
     if has_own_types or sender.metaObject().indexOfSignal(normalized) < 0:
         raise UnknownSignal(f"{type(sender).__name__} has no signal {signature}")
     bound = _pyside_signal(sender, name)
-    try:
-        return name, bound[types.rstrip(")")], None
-    except (KeyError, IndexError, TypeError):
-        return name, bound, None
+    types = types.rstrip(")")
+    return name, bound[types] if types else bound, None
 
 
 def _pyside_signal(sender: QtCore.QObject, name: str) -> Any:

@@ -8,14 +8,14 @@ import sys
 
 import slicer
 
-from slicer_host.scripted_module_widget import qSlicerScriptedLoadableModule
+from slicer_host.module_panel import qSlicerScriptedLoadableModule
 
 # Slicer's name of each module, and the equivalent here.
 EQUIVALENTS = {
     "i18n": "i18n",
     "parameterNodeWrapper": "parameter_node",
     "ScriptedLoadableModule": "scripted_module",
-    "packaging": "packaging",
+    "packaging": "slicer_packaging",
 }
 
 

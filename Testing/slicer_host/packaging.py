@@ -1,1 +1,0 @@
-"""The equivalent of ``slicer.packaging``; being written."""
