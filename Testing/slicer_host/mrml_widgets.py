@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 from slicer_host.ctk_containers import ctkCollapsibleButton
 from slicer_host.ctk_ranges import ctkRangeWidget
 from slicer_host.ctk_sliders import ctkDoubleSpinBox, ctkSliderWidget
 from slicer_host.properties import stored_property
-from slicer_host.stand_in import Observations, StandIn, parent_of
+from slicer_host.stand_in import StandIn, parent_of
 
 
 class KnowsScene(StandIn):
@@ -60,42 +60,3 @@ class qMRMLSpinBox(KnowsScene, ctkDoubleSpinBox):
 
 class qMRMLRangeWidget(KnowsScene, ctkRangeWidget):
     quantity = stored_property(str, "quantity", "")
-
-
-class qMRMLTableView(KnowsScene, QtWidgets.QTableView):
-    """Shows the texts of a table node, for looking only, and follows it."""
-
-    mrmlSceneChanged = QtCore.Signal(object)
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(parent_of(arguments))
-        self._table_node: Any = None
-        self._observations = Observations(self)
-        self._texts = QtGui.QStandardItemModel(self)
-        self.setModel(self._texts)
-
-    def setMRMLTableNode(self, node: Any) -> None:
-        if node is self._table_node:
-            return
-        if self._table_node is not None:
-            self._observations.remove(self._table_node)
-        self._table_node = node
-        if node is not None:
-            self._observations.add(node, "ModifiedEvent", self._on_modified)
-        self._fill()
-
-    def mrmlTableNode(self) -> Any:
-        return self._table_node
-
-    def _on_modified(self, caller: Any, event: str) -> None:
-        self._fill()
-
-    def _fill(self) -> None:
-        self._texts.clear()
-        table = self._table_node.GetTable() if self._table_node is not None else None
-        if table is None:
-            return
-        columns = range(table.GetNumberOfColumns())
-        self._texts.setHorizontalHeaderLabels([table.GetColumnName(column) or "" for column in columns])
-        for row in range(table.GetNumberOfRows()):
-            self._texts.appendRow([QtGui.QStandardItem(table.GetValue(row, column).ToString()) for column in columns])
