@@ -10,12 +10,29 @@ import runpy
 import sys
 import traceback
 from pathlib import Path
+from typing import TextIO
 
 from PySide6 import QtCore, QtWidgets
 
 from slicer_host import application, module_panel
 
 NEVER_ENDS = 124  # exit code where a real Slicer without --testing would wait forever, as of a command that `timeout` stopped
+
+
+class Redirector:
+    """``sys.stdout`` and ``sys.stderr`` as in Slicer: there is no file behind them, so no ``fileno()``."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return False
 
 
 def run() -> int:
@@ -31,6 +48,7 @@ def run() -> int:
     module_panel.load_scripted_modules([folder / f"{folder.name}.py" for folder in options.additional_module_paths])
 
     def run_script() -> None:
+        sys.stdout, sys.stderr = Redirector(sys.__stdout__), Redirector(sys.__stderr__)
         sys.argv = [options.python_script, *options.arguments]
         try:
             runpy.run_path(options.python_script, run_name="__main__")

@@ -73,12 +73,10 @@ class CoreIOManager:
         return next((file_type for class_name, file_type in WRITTEN_AS.items() if node.IsA(class_name)), "NoFile")
 
     def fileWriterExtensions(self, node: Any) -> tuple[str, ...]:
-        """The formats a node can be written in, such as ``NRRD (.nrrd)``."""
-        storage = node.GetStorageNode()
-        if storage is None:
-            storage = node.CreateDefaultStorageNode()
-            storage.UnRegister(None)
-        formats = storage.GetSupportedWriteFileTypes()
+        """The formats a node can be written in, such as ``NRRD (.nrrd)``; like Slicer it gives the node a storage node for that."""
+        if not node.GetStorageNode() and not node.AddDefaultStorageNode():
+            return ()
+        formats = node.GetStorageNode().GetSupportedWriteFileTypes()
         return tuple(formats.GetValue(index) for index in range(formats.GetNumberOfValues()))
 
     def extractKnownExtension(self, fileName: str, node: Any) -> str:
@@ -104,15 +102,7 @@ class CoreIOManager:
         if fileType == "SceneFile":
             return self._save_scene(path, userMessages)
         node = scene.GetNodeByID(properties["nodeID"])
-        if not node.GetStorageNode():
-            node.AddDefaultStorageNode(path)
-        storage = node.GetStorageNode()
-        storage.SetFileName(path)
-        if "useCompression" in properties:
-            storage.SetUseCompression(properties["useCompression"])
-        if "fileFormat" in properties:
-            storage.SetWriteFileFormat(properties["fileFormat"])
-        return _write(storage, node, userMessages)
+        return _write(node, path, properties, userMessages)
 
     def exportNodes(
         self, nodeIDs: Sequence[str], fileNames: Sequence[str], properties: Properties, hardenTransforms: bool, userMessages: Any = None
@@ -130,7 +120,11 @@ class CoreIOManager:
             return bool(scene.WriteToMRB(path, None, messages))
         if path.lower().endswith(".mrml"):
             scene.SetURL(path)
+            scene.SetRootDirectory(str(Path(path).absolute().parent))
             return bool(scene.Commit(path, messages))
+        Path(path).mkdir(exist_ok=True)
+        if any(Path(path).iterdir()):  # Slicer asks for an empty folder
+            return False
         return bool(scene.SaveSceneToSlicerDataBundleDirectory(path, None, messages))
 
     def _export(self, node: Any, path: str, properties: Properties, harden: bool, messages: Any) -> bool:
@@ -138,23 +132,26 @@ class CoreIOManager:
         copy = scene.AddNewNodeByClass(node.GetClassName())
         if harden and node.GetParentTransformNode():
             copy.CopyContent(node, True)
-            to_world = slicer.vtkMRMLTransformNode.GetTransformBetweenNodes
-            transform = vtk.vtkGeneralTransform()
-            to_world(node.GetParentTransformNode(), None, transform)
-            copy.ApplyTransform(transform)
+            from_world = vtk.vtkGeneralTransform()
+            node.GetParentTransformNode().GetTransformFromWorld(from_world)
+            parent = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+            parent.SetAndObserveTransformFromParent(from_world)
+            copy.SetAndObserveTransformNodeID(parent.GetID())
+            copy.HardenTransform()
         else:
             copy.CopyContent(node, False)
-        copy.AddDefaultStorageNode(path)
-        storage = copy.GetStorageNode()
-        storage.SetFileName(path)
-        if "useCompression" in properties:
-            storage.SetUseCompression(properties["useCompression"])
-        if "fileFormat" in properties:
-            storage.SetWriteFileFormat(properties["fileFormat"])
-        return _write(storage, copy, messages)
+        return _write(copy, path, properties, messages)
 
 
-def _write(storage: Any, node: Any, messages: Any) -> bool:
+def _write(node: Any, path: str, properties: Properties, messages: Any) -> bool:
+    if not node.GetStorageNode() and not node.AddDefaultStorageNode(path):
+        return False
+    storage = node.GetStorageNode()
+    storage.SetFileName(path)
+    if "useCompression" in properties:
+        storage.SetUseCompression(properties["useCompression"])
+    if "fileFormat" in properties:
+        storage.SetWriteFileFormat(properties["fileFormat"])
     success = bool(storage.WriteData(node))
     if messages is not None:
         messages.AddMessages(storage.GetUserMessages())

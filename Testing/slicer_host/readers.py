@@ -10,6 +10,8 @@ from typing import Any
 import slicer
 import vtk
 
+from slicer_host import picture_files
+
 Properties = dict[str, Any]
 Load = Callable[[Any, Properties, Any], "list[Any] | None"]
 
@@ -55,14 +57,7 @@ def base_name(properties: Properties) -> str:
 
 
 def load_volume(application: Any, properties: Properties, messages: Any) -> list[Any] | None:
-    options = sum(bit for name, bit in VOLUME_OPTIONS.items() if properties.get(name))
-    files = None
-    if "fileNames" in properties:
-        files = vtk.vtkStringArray()
-        for file in properties["fileNames"]:
-            files.InsertNextValue(str(file))
-    logic = application.moduleLogic("Volumes")
-    volume = logic.AddArchetypeVolume(properties["fileName"], base_name(properties), options, files)
+    volume = _read_volume(application, properties)
     if volume is None:
         return None
     if properties.get("colorNodeID"):
@@ -75,6 +70,19 @@ def load_volume(application: Any, properties: Properties, messages: Any) -> list
             selection.SetActiveVolumeID(volume.GetID())
         application.applicationLogic().PropagateVolumeSelection()
     return [volume]
+
+
+def _read_volume(application: Any, properties: Properties) -> Any:
+    path = Path(properties["fileName"])
+    if path.suffix.lower() in picture_files.ENDINGS:
+        return picture_files.load_picture(application.mrmlScene(), path, base_name(properties), bool(properties.get("singleFile")))
+    options = sum(bit for name, bit in VOLUME_OPTIONS.items() if properties.get(name))
+    files = None
+    if "fileNames" in properties:
+        files = vtk.vtkStringArray()
+        for file in properties["fileNames"]:
+            files.InsertNextValue(str(file))
+    return application.moduleLogic("Volumes").AddArchetypeVolume(str(path), base_name(properties), options, files)
 
 
 def load_model(application: Any, properties: Properties, messages: Any) -> list[Any] | None:
@@ -169,14 +177,13 @@ def nodes_of(scene: Any) -> list[Any]:
 
 
 VOLUMES = (".hdr", ".nhdr", ".nrrd", ".mhd", ".mha", ".nii", ".nii.gz", ".mgz", ".img", ".dcm", ".ima")
-IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 READERS = (
     Reader("SceneFile", (".mrml", ".mrb"), load_scene),
     SegmentationReader("SegmentationFile", (".seg.nrrd", ".seg.nhdr", ".seg.vtm", ".nrrd", ".nhdr", ".nii.gz", ".nii"), load_segmentation),
     Reader("SequenceFile", (".seq.nrrd", ".seq.nhdr"), load_sequence),
     Reader("MarkupsFile", (".mrk.json", ".fcsv"), load_markups),
     Reader("TransformFile", (".h5", ".tfm", ".mat", ".hdf5"), load_transform),
-    Reader("VolumeFile", (*VOLUMES, *IMAGES), load_volume),
+    Reader("VolumeFile", (*VOLUMES, *picture_files.ENDINGS), load_volume),
     Reader("ModelFile", (".vtk", ".vtp", ".vtu", ".g", ".stl", ".ply", ".obj"), load_model),
     Reader("ColorTableFile", (".ctbl", ".cxml"), load_color_table),
     Reader("TableFile", (".tsv", ".csv"), load_table),

@@ -1,9 +1,10 @@
-"""What would only be printed in Slicer fails a test here: errors of VTK, and of Python in observers and slots."""
+"""What would go unnoticed in Slicer fails a test here: errors that VTK, an observer or a slot only print, and work that nobody ends."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,18 @@ def _remember_vtk_error(caller: Any, event: str, text: str) -> None:
 
 
 _remember_vtk_error.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
+
+
+def background_runs_left(seconds: float = 5.0) -> list[Any]:
+    """The runs of `DRRSimulatorSlicer.background` that go on although the test is over; those that are ending get the time for it."""
+    background = sys.modules.get("DRRSimulatorSlicer.background")
+    if background is None:
+        return []
+    deadline = time.monotonic() + seconds
+    while background._runs and time.monotonic() < deadline:
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    return list(background._runs)
 
 
 def hide_leaked_names() -> None:
