@@ -10,6 +10,7 @@ import slicer
 import vtk
 from DRRSimulatorSlicer.choices import Polarity
 from DRRSimulatorSlicer.logic import DRRSimulatorLogic
+from DRRSimulatorSlicer.sample_data import registerSampleData
 from slicer import vtkMRMLLinearTransformNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -36,6 +37,7 @@ class DRRSimulator(ScriptedLoadableModule):
             "volume of the scene, or as a set of images on disk. Research use only."
         )
         parent.acknowledgementText = _("The sample CT is from TotalSegmentator (Wasserthal et al., 2023).")
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 @parameterNodeWrapper

@@ -33,7 +33,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         >>> view = CArmView(primary_deg=30, secondary_deg=-10)  # LAO 30, CAUD 10
         >>> drrNode = logic.simulate(ctNode, camera, view, segmentationNode)
         >>> drrNode.GetName()
-        'pelvis_ct DRR LAO 30 CAUD 10'
+        'PelvisCT DRR LAO 30 CAUD 10'
         >>> slicer.util.arrayFromVolume(drrNode).shape  # one slice that lies on the detector
         (1, 128, 128)
     """
@@ -47,9 +47,9 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
 
     def loadSampleCT(self) -> slicer.vtkMRMLScalarVolumeNode:
         """Load the CT of a pelvis that comes with the module: 3 mm voxels, from TotalSegmentator's test data (Apache License 2.0)."""
-        import DRRSimulatorLib
+        from .sample_data import loadSampleCT
 
-        return slicer.util.loadVolume(str(Path(DRRSimulatorLib.__file__).with_name("data") / "pelvis_ct.nii.gz"))
+        return loadSampleCT()
 
     def geometry(self, xrayNode: slicer.vtkMRMLVolumeNode) -> Camera | None:
         """The camera that an X-ray was taken with, from the scene or from its DICOM header; None where neither tells it.
