@@ -18,13 +18,14 @@ _VIEWS = {
     "Red": (_SLICE, {"orientation": "Axial", "viewlabel": "R", "viewcolor": "#F34A33"}),
     "Green": (_SLICE, {"orientation": "Coronal", "viewlabel": "G", "viewcolor": "#6EB04B"}),
     "Yellow": (_SLICE, {"orientation": "Sagittal", "viewlabel": "Y", "viewcolor": "#EDD54C"}),
-    "PlotView1": (_PLOT, {"viewlabel": "P"}),
+    "PlotView1": (_PLOT, {"viewlabel": "P1"}),
+    "PlotView2": (_PLOT, {"viewlabel": "P2"}),
 }
 _CT_SLICES = ("Red", "Yellow", "Green")
 _LAYOUTS = {
     ONE_XRAY: (("XRay1", "XRaySource", "1"), _CT_SLICES),
     TWO_XRAYS: (("XRay1", "XRay2", "XRaySource"), ("1", *_CT_SLICES)),
-    WITH_PLOT: (("XRay1", "XRaySource", "PlotView1"), ("1", *_CT_SLICES)),
+    WITH_PLOT: (("XRay1", "XRaySource", "PlotView1", "PlotView2"), ("1", *_CT_SLICES)),
 }
 
 

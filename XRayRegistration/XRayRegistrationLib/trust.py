@@ -19,8 +19,9 @@ from DRRSimulatorLib.camera import transform_points
 
 from .register import Registration
 
-SIMILAR, UNLIKE, INVERSE = 0.8, 0.25, -0.3
-CERTAIN = 10.0  # standard deviations
+SIMILAR, UNLIKE, INVERSE = 0.85, 0.25, -0.3
+CERTAIN = 12.0  # standard deviations
+FARTHEST_POINTS = 95  # percentile: a few points are seen wrong
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def judge(registration: Registration) -> Verdict:
 def _level_and_reason(registration: Registration) -> tuple[Literal["reliable", "check", "rejected"], str]:
     if _beyond_detector(registration):
         return "rejected", (
-            "The bone would lie behind the detector. Check the source-to-detector distance and the pixel spacing, which is that at the "
-            "detector and not at the patient."
+            "A part of the bone would lie behind the detector. Check the source-to-detector distance and the pixel spacing, which is that "
+            "at the detector and not at the patient."
         )
     refinement = registration.refinement
     if refinement is None:
@@ -90,6 +91,6 @@ def _beyond_detector(registration: Registration) -> bool:
     """Whether the bone is where no patient can be, which wrong numbers of the geometry lead to."""
     for number, (view, seen) in enumerate(zip(registration.views, registration.correspondences, strict=True)):
         depths = transform_points(registration.ras_to_camera(number), seen.points_ras)[:, 2]
-        if np.median(depths) > view.camera.source_to_detector_distance:
+        if np.percentile(depths, FARTHEST_POINTS) > view.camera.source_to_detector_distance:
             return True
     return False
