@@ -88,7 +88,7 @@ def _make(modelName: str) -> Any:
         seriesNode.SetColor(*color)
         chartNode = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", seriesNode.GetName())
         chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
-        chartNode.SetTitle(titles[column])
+        chartNode.SetTitle(tableNode.GetName())
         chartNode.SetXAxisTitle(_("training step"))
         chartNode.SetYAxisTitle(titles[column])
         chartNode.SetLegendVisibility(False)
