@@ -12,13 +12,18 @@ from slicer_host.stand_in import StandIn, parent_of
 
 HEADER_HEIGHT = 24  # pixels
 UNLIMITED_HEIGHT = 16777215  # Qt's QWIDGETSIZE_MAX
+WANTED = "visibilityToParent"  # CTK's property of a child: whether it is to be seen once the container is unfolded
 
 
 class Folding(StandIn):
-    """Mixed into a checkable container: unchecked it is folded, its children are hidden."""
+    """Mixed into a checkable container: unchecked it is folded and its children are hidden.
+
+    A child that is hidden or shown while its container is folded keeps that for later, as in CTK. Children are looked at when
+    they are complete and the container is shown: before, PySide6 would take them for bare widgets for ever.
+    """
 
     _collapsed = False
-    _hidden: tuple[QtWidgets.QWidget, ...] = ()
+    _isFolding = False
 
     def _foldByCheckMark(self) -> None:
         self.checkable = True
@@ -32,11 +37,8 @@ class Folding(StandIn):
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        if collapsed:
-            widgets = (child for child in self.children() if isinstance(child, QtWidgets.QWidget))
-            self._hidden = tuple(widget for widget in widgets if not widget.isHidden())
-        for widget in self._hidden:
-            widget.visible = not collapsed
+        if self.testAttribute(QtCore.Qt.WidgetAttribute.WA_WState_Created):
+            self._foldChildren()
         self.maximumHeight = HEADER_HEIGHT if collapsed else UNLIMITED_HEIGHT
         self.checked = not collapsed
         self.updateGeometry()
@@ -44,12 +46,36 @@ class Folding(StandIn):
     collapsed = qt_property(bool, lambda self: self._collapsed, lambda self, collapsed: self._setCollapsed(collapsed))
     collapsedHeight = stored_property(int, "collapsedHeight", 14)
 
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        self._foldChildren()
+        super().showEvent(event)
+
     def childEvent(self, event: QtCore.QChildEvent) -> None:
-        # Not when it is added: a child that is still being constructed would be taken for a plain QWidget ever after.
-        if self._collapsed and event.polished() and isinstance(event.child(), QtWidgets.QWidget):
-            self._hidden = (*self._hidden, event.child())
-            event.child().hide()
+        if event.polished():
+            self._fold(event.child())
         super().childEvent(event)
+
+    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if not self._isFolding and event.type() == QtCore.QEvent.Type.ShowToParent:
+            child.setProperty(WANTED, True)
+            self._fold(child)
+        elif not self._isFolding and event.type() == QtCore.QEvent.Type.HideToParent:
+            child.setProperty(WANTED, False)
+        return super().eventFilter(child, event)
+
+    def _foldChildren(self) -> None:
+        for child in self.children():
+            self._fold(child)
+
+    def _fold(self, child: QtCore.QObject) -> None:
+        if not isinstance(child, QtWidgets.QWidget):
+            return
+        if child.property(WANTED) is None:
+            child.setProperty(WANTED, not child.isHidden())
+            child.installEventFilter(self)
+        self._isFolding = True
+        child.visible = child.property(WANTED) and not self._collapsed
+        self._isFolding = False
 
 
 class ctkCollapsibleButton(Folding, QtWidgets.QAbstractButton):

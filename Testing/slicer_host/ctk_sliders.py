@@ -94,7 +94,10 @@ class ctkDoubleSlider(StandIn, QtWidgets.QWidget):
 
 
 class ctkSliderWidget(StandIn, QtWidgets.QWidget):
-    """A slider and a spin box that show the same number, rounded to the spin box's decimals."""
+    """A slider and a spin box that show the same number; a number that is set is rounded to the spin box's decimals.
+
+    Without `tracking` a drag is announced by `valueIsChanging`; `value` stays what it was until the handle is released.
+    """
 
     valueChanged = QtCore.Signal(float)
     valueIsChanging = QtCore.Signal(float)
@@ -105,18 +108,19 @@ class ctkSliderWidget(StandIn, QtWidgets.QWidget):
         super().__init__(parent_of(arguments))
         self._slider = ctkDoubleSlider()
         self._spinBox = ctkDoubleSpinBox()
-        self._dragged = False
+        self._valueBeforeDrag: float | None = None
         row_layout(self, self._slider, self._spinBox)
-        listen(self._slider, "valueChanged", self.setValue)
+        listen(self._slider, "valueChanged", self._onSlider)
         listen(self._slider, "sliderPressed", self._onPressed)
         listen(self._slider, "sliderReleased", self._onReleased)
-        listen(self._spinBox, "valueChanged", self._onValueChanged)
+        listen(self._spinBox, "valueChanged", self._onSpinBox)
 
     def setValue(self, value: float) -> None:
         self._spinBox.value = value
 
     def setDecimals(self, decimals: int) -> None:
         self._spinBox.decimals = decimals
+        self._slider._setRange(self._spinBox.minimum, self._spinBox.maximum)
         self.decimalsChanged.emit(decimals)
 
     def setSpinBoxVisible(self, visible: bool) -> None:
@@ -126,20 +130,25 @@ class ctkSliderWidget(StandIn, QtWidgets.QWidget):
         self.setValue(0.0)
 
     def _setMinimum(self, minimum: float) -> None:
-        self._spinBox.minimum = minimum
-        self._slider.minimum = minimum
+        self._setBound("minimum", minimum)
 
     def _setMaximum(self, maximum: float) -> None:
-        self._spinBox.maximum = maximum
-        self._slider.maximum = maximum
+        self._setBound("maximum", maximum)
+
+    def _setBound(self, name: str, bound: float) -> None:
+        """The spin box rounds the bound to its decimals; the slider, whose signals count, gets the rounded one."""
+        self._spinBox.blockSignals(True)
+        setattr(self._spinBox, name, bound)
+        self._spinBox.blockSignals(False)
+        setattr(self._slider, name, getattr(self._spinBox, name))
 
     def _setSingleStep(self, step: float) -> None:
         self._spinBox.singleStep = step
         self._slider.singleStep = step
 
-    value = qt_property(float, lambda self: self._spinBox.value, setValue)
-    minimum = qt_property(float, lambda self: self._spinBox.minimum, _setMinimum)
-    maximum = qt_property(float, lambda self: self._spinBox.maximum, _setMaximum)
+    value = qt_property(float, lambda self: self._slider.value if self._valueBeforeDrag is None else self._valueBeforeDrag, setValue)
+    minimum = qt_property(float, lambda self: self._slider.minimum, _setMinimum)
+    maximum = qt_property(float, lambda self: self._slider.maximum, _setMaximum)
     singleStep = qt_property(float, lambda self: self._spinBox.singleStep, _setSingleStep)
     decimals = qt_property(int, lambda self: self._spinBox.decimals, setDecimals)
     prefix = forwarded_property(str, "_spinBox", "prefix")
@@ -156,16 +165,22 @@ class ctkSliderWidget(StandIn, QtWidgets.QWidget):
     synchronizeSiblings = stored_property(int, "synchronizeSiblings", 0)
 
     def _onPressed(self) -> None:
-        self._dragged = not self.tracking
-        self._valueBeforeDrag = self.value
+        if not self.tracking:
+            self._valueBeforeDrag = self._slider.value
 
     def _onReleased(self) -> None:
-        was_dragged, self._dragged = self._dragged, False
-        if was_dragged and self.value != self._valueBeforeDrag:
-            self.valueChanged.emit(self.value)
+        before, self._valueBeforeDrag = self._valueBeforeDrag, None
+        if before is not None and self._slider.value != before:
+            self.valueChanged.emit(self._slider.value)
 
-    def _onValueChanged(self, value: float) -> None:
-        self._slider.blockSignals(True)
+    def _onSpinBox(self, value: float) -> None:
         self._slider.setValue(value)
-        self._slider.blockSignals(False)
-        (self.valueIsChanging if self._dragged else self.valueChanged).emit(value)
+
+    def _onSlider(self, value: float) -> None:
+        self._spinBox.blockSignals(True)
+        self._spinBox.value = value
+        self._spinBox.blockSignals(False)
+        if not self.tracking:
+            self.valueIsChanging.emit(value)
+        if self._valueBeforeDrag is None:
+            self.valueChanged.emit(value)

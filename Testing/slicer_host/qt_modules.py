@@ -26,20 +26,24 @@ def install() -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     pythonqt.install()
     dialogs.install()
-    from slicer_host import slicer_modules
-    from slicer_host.stand_in import StandIn
-    from slicer_host.ui_loader import QUiLoader
-
     qt, ctk = types.ModuleType("qt"), types.ModuleType("ctk")
-    sys.modules["qt"], sys.modules["ctk"] = qt, ctk
     for module in (*pythonqt.QT_MODULES, QtTest):
         for name in dir(module):
             if name.startswith("Q"):
                 setattr(qt, name, getattr(module, name))
+    sys.modules["qt"], sys.modules["ctk"] = qt, ctk
+    _make_stand_ins(qt, ctk)
+    importlib.import_module("slicer_host.slicer_modules").install()
+
+
+def _make_stand_ins(qt: types.ModuleType, ctk: types.ModuleType) -> None:
+    """Imports the stand-ins, which need the module ``qt`` themselves, and puts each where Slicer has it."""
+    from slicer_host.stand_in import StandIn
+    from slicer_host.ui_loader import QUiLoader
+
     qt.QUiLoader = QUiLoader
     for module_name in STAND_INS:
         for name, value in vars(importlib.import_module(f"slicer_host.{module_name}")).items():
             if inspect.isclass(value) and issubclass(value, StandIn) and name.startswith(("ctk", "qMRML", "qSlicer")):
                 setattr(ctk if name.startswith("ctk") else slicer, name, value)
                 QUiLoader.widget_classes[name] = value
-    slicer_modules.install()
