@@ -34,7 +34,7 @@ def slicer_app() -> Iterator[Any]:
 
 def is_host(application: Any) -> bool:
     """Whether an application is the test host's, not the real one."""
-    return type(application).__module__.startswith("slicer_host.")
+    return getattr(type(application), "__module__", "").startswith("slicer_host.")
 
 
 @pytest.fixture

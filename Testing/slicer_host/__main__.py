@@ -39,6 +39,8 @@ def run() -> int:
     """Starts the application, loads the modules and runs the script in the event loop; returns the exit code."""
     parser = argparse.ArgumentParser(prog="slicer_host")
     parser.add_argument("--testing", action="store_true")
+    for option in ("--no-splash", "--no-main-window"):  # as it is in any case
+        parser.add_argument(option, action="store_true")
     parser.add_argument("--additional-module-paths", nargs="+", type=Path, default=[])
     parser.add_argument("--python-script", required=True)
     parser.add_argument("arguments", nargs="*")
