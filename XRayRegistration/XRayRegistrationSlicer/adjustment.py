@@ -13,7 +13,8 @@ from slicer.i18n import tr as _
 from XRayRegistrationLib.overlay import DISPLAY_SIDE
 from XRayRegistrationLib.trust import Verdict
 
-from .drawing import drawAtPose
+from .appearance import Appearance, appearances
+from .drawing import drawAppearance
 from .registration import Outcome
 from .result import RegistrationResult
 from .results import showResult
@@ -47,7 +48,7 @@ class Adjustment:
         self.result = result
         self.view = view
         self._patient = patient
-        self._views = result.views()
+        self._views = result.registration.views if result.registration is not None else result.views()
         numbers = result.numbers
         self._names = [view["xray"] for view in numbers["views"]]
         self._registered = np.array(numbers["views"][view]["ras_to_camera"])
@@ -64,27 +65,58 @@ class Adjustment:
         return np.concatenate([after - before, rotation.as_rotvec(degrees=True)])
 
     def apply(self, motion: Sequence[float]) -> None:
-        """Move the bone: cameras, outlines and DRRs follow, coarsely to be fast; see `finish`."""
-        translation, rotation = np.split(np.asarray(motion, dtype=np.float64), 2)
-        pivot = transform_points(self._registered, self._centreRAS[None])[0]
-        self._moveTo(move_pose(self._registered, pivot, np.concatenate([np.radians(rotation), translation])), LIVE_SIDE)
+        """Move the bone: cameras, outlines, DRRs and table follow, coarsely to be fast; see `finish`."""
+        self.move(motion)
+        self.draw(self.prepareDrawing(live=True)())
 
     def updateFromTransform(self) -> None:
-        """Take over where the user dragged the X-ray's camera to: the other cameras, outlines and DRRs follow, as in `apply`.
+        """Take over where the user dragged the X-ray's camera to, as `apply` does a motion.
 
         Raises:
             InputError: if the transform was made to scale or shear.
         """
-        self._moveTo(self.result.carms[self.view].pose(), LIVE_SIDE)
+        self.moveFromTransform()
+        self.draw(self.prepareDrawing(live=True)())
 
     def finish(self) -> None:
-        """End a drag: draw outlines and DRRs finely, and bring the table up to date."""
-        self._moveTo(self.result.carms[self.view].pose(), DISPLAY_SIDE)
-        fillTable(self.result)
+        """End a drag: draw outlines and DRRs finely."""
+        self.draw(self.prepareDrawing()())
 
     def reset(self) -> None:
         """Go back to the pose that was registered."""
-        self._moveTo(self._registered, DISPLAY_SIDE)
+        self._place(self._registered)
+        self.finish()
+
+    def move(self, motion: Sequence[float]) -> None:
+        """Move the cameras alone, at once. To draw what they see without a pause, use `prepareDrawing` and `draw`."""
+        translation, rotation = np.split(np.asarray(motion, dtype=np.float64), 2)
+        pivot = transform_points(self._registered, self._centreRAS[None])[0]
+        self._place(move_pose(self._registered, pivot, np.concatenate([np.radians(rotation), translation])))
+
+    def moveFromTransform(self) -> None:
+        """Move the other cameras of the rig to where the user dragged the X-ray's one.
+
+        Raises:
+            InputError: if the transform was made to scale or shear.
+        """
+        self._place(self.result.carms[self.view].pose())
+
+    def prepareDrawing(self, live: bool = False) -> Callable[[], tuple[Appearance, ...]]:
+        """Collect what is needed to compute what the cameras see where they are now.
+
+        Args:
+            live: coarsely, to be fast.
+
+        Returns:
+            A function that computes; it may run in another thread.
+        """
+        rasToRig, longerSide = self.result.rasToRig(), LIVE_SIDE if live else DISPLAY_SIDE
+        return lambda: appearances(self._views, rasToRig, self._patient, longerSide)
+
+    def draw(self, seen: Sequence[Appearance]) -> None:
+        """Draw outlines and DRRs, and bring the table up to date."""
+        for carm, name, appearance in zip(self.result.carms, self._names, seen, strict=True):
+            drawAppearance(carm, name, appearance)
         fillTable(self.result)
 
     def prepareRefinement(self) -> Callable[[Report], Outcome]:
@@ -110,7 +142,8 @@ class Adjustment:
             numbers["refinement"] = {"similarity_before": refinement.similarity_before, "similarity": refinement.similarity}
             for view, shown in zip(views, numbers["views"], strict=True):
                 shown["ras_to_camera"] = (view.rig_to_camera @ refinement.ras_to_rig).tolist()
-            return Outcome(sources, tuple(views), refinement.ras_to_rig, self._patient, numbers, None)
+            seen = appearances(views, refinement.ras_to_rig, self._patient)
+            return Outcome(sources, tuple(views), refinement.ras_to_rig, self._patient, numbers, seen, None)
 
         return compute
 
@@ -118,9 +151,8 @@ class Adjustment:
         """Refine the pose from where it is now, and show it: `prepareRefinement` at once."""
         return showResult(self.prepareRefinement()(report))
 
-    def _moveTo(self, pose: FloatArray, longerSide: int) -> None:
-        """Place all cameras so that the one of the view has a pose (4x4 rasToCamera), and draw what they see."""
+    def _place(self, pose: FloatArray) -> None:
+        """Place all cameras so that the one of the view has a pose (4x4 rasToCamera)."""
         rasToRig = invert_pose(self._views[self.view].rig_to_camera) @ pose
-        for carm, view, name in zip(self.result.carms, self._views, self._names, strict=True):
+        for carm, view in zip(self.result.carms, self._views, strict=True):
             carm.setPose(view.rig_to_camera @ rasToRig)
-            drawAtPose(carm, name, view, self._patient, longerSide)

@@ -16,11 +16,12 @@ from DRRSimulatorLib.surface import surface_to_polydata
 from DRRSimulatorSlicer.carm import CArm
 from DRRSimulatorSlicer.nodes import updateImage
 from slicer.i18n import tr as _
-from XRayRegistrationLib.overlay import DISPLAY_SIDE, comparison_drr, display_camera, display_range, drr_like_xray, outlines
+from XRayRegistrationLib.overlay import display_range
 from XRayRegistrationLib.point_cloud import point_cloud
 from XRayRegistrationLib.register import Registration
 from XRayRegistrationLib.view import View
 
+from .appearance import Appearance
 from .references import referenced
 
 XRAY_ROLE, DRR_ROLE, OUTLINE_ROLE = "xray", "drr", "outline"
@@ -96,25 +97,19 @@ def drawXRay(carm: CArm, name: str, view: View) -> slicer.vtkMRMLScalarVolumeNod
     return node
 
 
-def drawAtPose(carm: CArm, name: str, view: View, patient: Patient, longerSide: int = DISPLAY_SIDE) -> None:
-    """The DRR, in the grey values of the X-ray, and the bones' outlines at the pose that the camera has now.
+def drawAppearance(carm: CArm, name: str, seen: Appearance) -> None:
+    """The DRR and the bones' outlines on the detector, as the camera sees them.
 
     Args:
         carm: the camera.
         name: of the X-ray.
-        view: the X-ray.
-        patient: the CT and its bones.
-        longerSide: pixels of the DRR, and of the image that outlines are found in; fewer are faster.
+        seen: at the pose that the camera has now.
     """
-    pose = carm.pose()
-    drr = drr_like_xray(comparison_drr(patient.projector, view.camera, pose, longerSide), view.xray)
-    camera = display_camera(view.camera, longerSide)
     isNew = carm.node(DRR_ROLE) is None
-    node = updateImage(None, _("{name} DRR").format(name=name), drr, camera, carm.transformNode, DRR_ROLE)
+    node = updateImage(None, _("{name} DRR").format(name=name), seen.drr, seen.camera, carm.transformNode, DRR_ROLE)
     if isNew:
         copyDisplayRange(carm.node(XRAY_ROLE), node)
-    bones = dict(zip(patient.surfaces, outlines(patient.projector, view.camera, pose, longerSide), strict=True))
-    _drawOutlines(carm, name, view.camera, bones)
+    _drawOutlines(carm, name, seen.outlines)
 
 
 def copyDisplayRange(source: slicer.vtkMRMLScalarVolumeNode, target: slicer.vtkMRMLScalarVolumeNode) -> None:
@@ -128,8 +123,9 @@ def boneColor(number: int, count: int, single: tuple[float, float, float]) -> tu
     return BONE_COLORS[number % len(BONE_COLORS)] if count > 1 else single
 
 
-def _drawOutlines(carm: CArm, name: str, camera: Camera, bones: dict[str, list[FloatArray]]) -> None:
+def _drawOutlines(carm: CArm, name: str, bones: dict[str, list[FloatArray]]) -> None:
     """Contours (N, 2) of each bone, in pixels of the camera, as models on its detector; those of bones that are no more are removed."""
+    camera = carm.camera()
     models = referenced(carm.transformNode, OUTLINE_ROLE)
     for number, (bone, contours) in enumerate(bones.items()):
         model = _modelOfBone(models, bone)

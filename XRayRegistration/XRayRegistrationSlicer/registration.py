@@ -21,6 +21,8 @@ from XRayRegistrationLib.model import Model, load_model
 from XRayRegistrationLib.register import Registration
 from XRayRegistrationLib.view import View
 
+from .appearance import Appearance, appearances
+
 if TYPE_CHECKING:
     from XRayRegistrationLib.exposed_field import Polarity
 
@@ -69,6 +71,7 @@ class Outcome:
         rasToRig: 4x4 pose of the CT in the frame common to the X-rays.
         patient: the CT and its bones.
         numbers: all that is worth keeping, values for JSON.
+        appearances: what the X-rays' cameras see at that pose.
         registration: the library's result; None where a pose that was set by hand was refined.
     """
 
@@ -77,6 +80,7 @@ class Outcome:
     rasToRig: FloatArray
     patient: Patient
     numbers: dict[str, Any]
+    appearances: tuple[Appearance, ...]
     registration: Registration | None
 
 
@@ -125,7 +129,8 @@ def prepareRegistration(
         numbers["model"]["file"] = modelPath.name
         numbers["bone_centre_ras"] = list(model.description.centre_ras)
         numbers["force_cpu"] = sources.forceCPU
-        return Outcome(sources, views, registration.ras_to_rig, patient, numbers, registration)
+        seen = appearances(views, registration.ras_to_rig, patient)
+        return Outcome(sources, views, registration.ras_to_rig, patient, numbers, seen, registration)
 
     return compute
 

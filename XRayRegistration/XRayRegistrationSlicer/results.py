@@ -10,7 +10,7 @@ from DRRSimulatorSlicer import views
 from DRRSimulatorSlicer.carm import CArm, createCArm
 from slicer.i18n import tr as _
 
-from .drawing import drawAtPose, drawBones, drawPointCloud, drawXRay
+from .drawing import drawAppearance, drawBones, drawPointCloud, drawXRay
 from .references import refer
 from .registration import Outcome, Sources
 from .result import (
@@ -93,7 +93,7 @@ def _drawCamera(xrayNode: slicer.vtkMRMLVolumeNode, number: int, outcome: Outcom
     carm.setPose(view.rig_to_camera @ outcome.rasToRig)
     refer(carm.transformNode, ORIGINAL_ROLE, [xrayNode])
     drawXRay(carm, name, view)
-    drawAtPose(carm, name, view, outcome.patient)
+    drawAppearance(carm, name, outcome.appearances[number])
     return carm
 
 
