@@ -80,7 +80,7 @@ def _panel(widget: Any, height: int) -> QtGui.QImage:
     for _ in range(3):
         QtWidgets.QApplication.processEvents()
     image = area.grab().toImage()
-    area.takeWidget()
+    widget.setParent(None)  # PySide would count what takeWidget gives back as a part of the area, and as gone with it
     area.deleteLater()
     return image
 
@@ -101,7 +101,7 @@ def _draw_view(painter: QtGui.QPainter, widget: Any, place: Rectangle) -> None:
 
 def _view_image(widget: Any) -> QtGui.QImage:
     view = widget.viewWidget()
-    return view.grab().toImage() if isinstance(view, QtWidgets.QWidget) else _image(pixels(view))
+    return view.grab().toImage() if isinstance(view, QtWidgets.QTableWidget) else _image(pixels(view))
 
 
 def _image(array: NDArray[np.uint8]) -> QtGui.QImage:
