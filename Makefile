@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help setup demo test clean
+.PHONY: help setup demo test screenshots clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -30,6 +30,10 @@ test: setup ## Check style and types, then run all tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest
+
+screenshots: setup ## Make the pictures of the modules in Resources/screenshots, without a screen
+	@sh Testing/system_libraries.sh
+	$(VENV)/bin/python Testing/make_screenshots.py
 
 clean: ## Remove .venv, the demo and all caches
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -194,5 +194,7 @@ def test_the_picture_of_the_application_holds_the_panel_and_every_view(views: An
     picture = imread(pictures.grab_application(panel, tmp_path / "pictures" / "application.png", size=(1280, 600)))
     assert picture.shape[:2] == (600, 1280)
     np.testing.assert_allclose(picture[300, 100, :3], (0, 1, 0), atol=0.01)
-    assert picture[300, pictures.PANEL_WIDTH + 300, :3].min() > 0.8  # the cube in the middle of XRay1
+    xray = picture[50:550, pictures.PANEL_WIDTH + 50 : pictures.PANEL_WIDTH + 550, :3]
+    assert xray[250, 250].min() > 0.8  # the white cube in the middle
+    assert xray[0, 0].max() < 0.2
     panel.deleteLater()

@@ -1,0 +1,19 @@
+"""Pictures of the module DRR Simulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def drr_simulator(load_module: Any) -> Any:
+    """The panel with the sample CT."""
+    import slicer
+
+    panel = load_module("DRRSimulator").parent
+    ct = load_module.module("DRRSimulator").__file__.replace("DRRSimulator.py", "DRRSimulatorLib/data/pelvis_ct.nii.gz")
+    slicer.util.setSliceViewerLayers(background=slicer.util.loadVolume(ct), fit=True)
+    slicer.util.resetThreeDViews()
+    return panel
+
+
+SCENES = (drr_simulator,)
