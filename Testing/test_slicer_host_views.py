@@ -198,3 +198,24 @@ def test_the_picture_of_the_application_holds_the_panel_and_every_view(views: An
     assert xray[250, 250].min() > 0.8  # the white cube in the middle
     assert xray[0, 0].max() < 0.2
     panel.deleteLater()
+
+
+def test_slicers_python_sees_no_more_of_a_view_than_there_is(views: Any) -> None:
+    from slicer_host.members import shown_members
+
+    widgets = [views.sliceWidget("Red"), views.threeDWidget(0)]
+    shown = [views, *widgets, *(widget.viewWidget() for widget in widgets), *(widget.controllerWidget() for widget in widgets)]
+    for stand_in in shown:
+        name = type(stand_in).__name__
+        own = {member for owner in type(stand_in).__mro__ if owner.__module__.startswith("slicer_host.") for member in vars(owner)}
+        public = {member for member in own if not member.startswith("_")} - {"cpp_class", "cpp_signals", "staticMetaObject"}
+        assert public <= shown_members(name, is_widget=stand_in is not views), name
+        with pytest.raises(AttributeError):
+            stand_in.anAttribute = 1
+
+
+def test_without_a_usable_egl_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from slicer_host import gl
+
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_FILENAMES", "/nowhere.json")
+    assert "EGL" in gl.why_no_views.__wrapped__()

@@ -31,8 +31,7 @@ def why_no_views() -> str:
         return "rendering one picture without a screen took more than 2 minutes"
     if probe.returncode == 0:
         return ""
-    said = probe.stderr.strip().splitlines()
-    return f"OpenGL without a screen (EGL) does not work here: {said[-1] if said else f'it ended with {probe.returncode}'}"
+    return f"OpenGL does not work without a screen (EGL) here: rendering a picture ended with the exit code {probe.returncode}"
 
 
 def use_offscreen_windows() -> None:
