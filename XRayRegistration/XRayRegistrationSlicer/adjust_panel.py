@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import qt
 import slicer
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import ignore_progress
@@ -15,6 +14,7 @@ from DRRSimulatorSlicer.background import errorText
 from DRRSimulatorSlicer.section import allow
 from slicer.i18n import tr as _
 
+from .drag_drawing import DragDrawing, singleShot
 from .handles import showHandles
 from .register_panel import RegisterPanel
 from .result import NUMBERS_ATTRIBUTE
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from .adjustment import Adjustment
     from .result import RegistrationResult
-
-REST_MS = 250  # after so long without a movement, outline and DRR are drawn finely
 
 
 class AdjustPanel(Section):
@@ -47,13 +45,13 @@ class AdjustPanel(Section):
         self._lookup = Lookup()
         self._adjusted: tuple[Any, ...] = ()  # result and X-ray that the adjustment is for
         self._adjustment: Adjustment | None = None
-        self._message = ""
+        self._drawing: DragDrawing | None = None
+        self._message = ""  # why the bone cannot be moved
         self._motion = np.zeros(6)
-        self._isMoving = False
-        self._moveTimer = _singleShot(0, self._move)
-        self._followTimer = _singleShot(0, self._follow)
-        self._restTimer = _singleShot(REST_MS, self._finish)
-        self._followed: Any = None  # the transform whose handles are shown
+        self._isMoving = False  # by this panel, not by the handles
+        self._followed: Any = None  # the camera whose handles are shown
+        self._moveTimer = singleShot(0, self._move)
+        self._followTimer = singleShot(0, self._follow)
         ui = self.ui
         self._sliders = (ui.rightSlider, ui.downSlider, ui.depthSlider, ui.tiltSlider, ui.turnSlider, ui.rollSlider)
         for number, slider in enumerate(self._sliders):
@@ -101,9 +99,7 @@ class AdjustPanel(Section):
             return _("Register an X-ray first.")
         if self._register.running:
             return _("Wait until the registration is done, or cancel it.")
-        if self._adjustment is None:
-            return self._message or _("Making the CT ready...")
-        return ""
+        return self._message or (_("Making the CT ready...") if self._adjustment is None else "")
 
     def _listXRays(self, result: RegistrationResult | None) -> None:
         """The choice between the X-rays is offered where there are several."""
@@ -119,12 +115,9 @@ class AdjustPanel(Section):
     def _prepare(self, result: RegistrationResult, view: int) -> None:
         def ready(patient: Patient) -> None:
             self._adjustment = self.logic.adjustment(result, view)
+            self._drawing = DragDrawing(self._adjustment, self.changed, self._fail)
             self._showMotion()
             self._showHandles()
-            self.changed()
-
-        def fail(error: Exception) -> None:
-            self._message = errorText(error)
             self.changed()
 
         try:
@@ -132,16 +125,27 @@ class AdjustPanel(Section):
         except InputError as error:
             self._message = str(error)
         else:
-            self._lookup.start(lambda: prepare(ignore_progress), ready, fail)
+            self._lookup.start(lambda: prepare(ignore_progress), ready, self._fail)
+
+    def _fail(self, error: Exception) -> None:
+        self._message = errorText(error)
+        self.changed()
 
     def _forget(self) -> None:
         """Let go of the result."""
         self._lookup.stop()
-        self._stopTimers()
-        self._adjustment, self._adjusted, self._message = None, (), ""
+        self._stop()
+        self._adjustment, self._drawing, self._adjusted, self._message = None, None, (), ""
         self._showHandles()
         self._motion = np.zeros(6)
         self._fillSliders()
+
+    def _stop(self) -> None:
+        """Stop moving and drawing."""
+        self._moveTimer.stop()
+        self._followTimer.stop()
+        if self._drawing is not None:
+            self._drawing.stop()
 
     def _onSlider(self, number: int, value: float) -> None:
         self._motion[number] = value
@@ -150,32 +154,30 @@ class AdjustPanel(Section):
     def _move(self) -> None:
         """Move the bone to where the sliders are; several that moved since the last time are taken together."""
         with self._moving():
-            self._adjustment.apply(self._motion)
-        self._restTimer.start()
+            self._adjustment.move(self._motion)
+        self._drawing.moved()
 
     def _follow(self) -> None:
         """Take over where the user dragged the camera to."""
-        with self._moving():
-            self._adjustment.updateFromTransform()
+        try:
+            with self._moving():
+                self._adjustment.moveFromTransform()
+        except InputError as error:
+            self._fail(error)
+            return
+        self._message = ""
         self._showMotion()
-        self._restTimer.start()
-
-    def _finish(self) -> None:
-        with self._moving():
-            self._adjustment.finish()
-        self.changed()
+        self._drawing.moved()
 
     def _onReset(self) -> None:
-        self._stopTimers()
-        with self._moving():
-            self._adjustment.reset()
-        self._showMotion()
-        self.changed()
+        self._motion = np.zeros(6)
+        self._fillSliders()
+        self._move()
 
     def _onRefineHere(self) -> None:
-        if self._restTimer.active:
-            self._restTimer.stop()
-            self._finish()
+        if self._moveTimer.active:
+            self._move()
+        self._stop()
         self._register.run(self._adjustment.prepareRefinement, _("Refined from where the bone was."))
 
     def _showMotion(self) -> None:
@@ -185,7 +187,7 @@ class AdjustPanel(Section):
     def _fillSliders(self) -> None:
         for slider, value in zip(self._sliders, self._motion, strict=True):
             wasBlocked = slider.blockSignals(True)
-            slider.value = float(value)
+            slider.value = round(float(value), 3) + 0.0  # no -0.0
             slider.blockSignals(wasBlocked)
 
     def _showHandles(self) -> None:
@@ -213,15 +215,3 @@ class AdjustPanel(Section):
             yield
         finally:
             self._isMoving = False
-
-    def _stopTimers(self) -> None:
-        for timer in (self._moveTimer, self._followTimer, self._restTimer):
-            timer.stop()
-
-
-def _singleShot(milliseconds: int, function: Callable[[], None]) -> qt.QTimer:
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", function)
-    return timer

@@ -18,6 +18,7 @@ from .geometry_panel import GeometryPanel
 from .model_panel import ModelPanel
 from .register_panel import RegisterPanel
 from .result_panel import ResultPanel
+from .sample_panel import SamplePanel
 from .training_panel import TrainingPanel
 from .xray_panel import XRayPanel
 
@@ -40,6 +41,7 @@ class Panel(VTKObservationMixin):
         common = ui, logic, self.updateSoon
         self.register = RegisterPanel(*common, problem=self.problem, dependencies=dependencies)
         self._sections = [
+            SamplePanel(*common),
             XRayPanel(*common),
             GeometryPanel(*common),
             CTPanel(*common),

@@ -51,6 +51,7 @@ class ResultPanel(Section):
         if tableNode is not None:
             table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+            table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
             for row in range(ROWS_IN_WORDS):
                 table.setRowHidden(row, True)  # they stand above the table
 

@@ -99,18 +99,15 @@ class XRayPanel(Section):
         if self._found is None or not self.parameterNode.showField:
             self._removeBorder()
             return
-        volumeNode = self._shownVolume()
+        xrayNode = self.parameterNode.xray
+        result = self.logic.result(xrayNode)
+        volumeNode = result.xraysOnDetector[result.xrayNodes.index(xrayNode)] if result is not None else xrayNode
         if (self._found, volumeNode) == self._drawn:
             return
-        if not self._drawn:
-            views.showXRay("XRay1", volumeNode)
+        if result is None:
+            views.showXRay("XRay1", xrayNode)
         self._border = drawBorder(self._border, self._found.field, volumeNode)
         self._drawn = (self._found, volumeNode)
-
-    def _shownVolume(self) -> slicer.vtkMRMLVolumeNode:
-        """The X-ray on its detector if it is registered, else the X-ray itself."""
-        result = self.logic.result(self.parameterNode.xray)
-        return result.xrays[0] if result else self.parameterNode.xray
 
     def _removeBorder(self) -> None:
         if self._border is not None and self._border.GetScene() is not None:
