@@ -73,8 +73,11 @@ class Folding(StandIn):
         if child.property(WANTED) is None:
             child.setProperty(WANTED, not child.isHidden())
             child.installEventFilter(self)
+        wanted = child.property(WANTED)
         self._isFolding = True
-        child.visible = child.property(WANTED) and not self._collapsed
+        child.visible = wanted and not self._collapsed
+        if wanted:  # the module has not asked for what was done here: hiding the hidden child must still be an event
+            child.setAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
         self._isFolding = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from slicer_host.properties import forwarded_property, qt_property, stored_property
 from slicer_host.signals import listen
@@ -96,18 +96,20 @@ class ctkDoubleSlider(StandIn, QtWidgets.QWidget):
 class ctkSliderWidget(StandIn, QtWidgets.QWidget):
     """A slider and a spin box that show the same number; a number that is set is rounded to the spin box's decimals.
 
-    Without `tracking` a drag is announced by `valueIsChanging`; `value` stays what it was until the handle is released.
+    Without `tracking` a drag is announced by `valueIsChanging`; `value` stays what it was until the handle is released. Unless
+    `synchronizeSiblings` says otherwise, the sliders of one section share width and decimals: the last one that is set counts.
     """
 
     valueChanged = QtCore.Signal(float)
     valueIsChanging = QtCore.Signal(float)
     decimalsChanged = QtCore.Signal(int)
-    NoSynchronize, SynchronizeWidth, SynchronizeDecimals, SynchronizeSiblings = 0, 1, 2, 3
+    NoSynchronize, SynchronizeWidth, SynchronizeDecimals = 0, 1, 2
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(parent_of(arguments))
         self._slider = ctkDoubleSlider()
         self._spinBox = ctkDoubleSpinBox()
+        self._slider.maximum = self._spinBox.maximum
         self._valueBeforeDrag: float | None = None
         row_layout(self, self._slider, self._spinBox)
         listen(self._slider, "valueChanged", self._onSlider)
@@ -122,6 +124,9 @@ class ctkSliderWidget(StandIn, QtWidgets.QWidget):
         self._spinBox.decimals = decimals
         self._slider._setRange(self._spinBox.minimum, self._spinBox.maximum)
         self.decimalsChanged.emit(decimals)
+        for sibling in self._siblings(self.SynchronizeDecimals):
+            if sibling.decimals != decimals:
+                sibling.setDecimals(decimals)
 
     def setSpinBoxVisible(self, visible: bool) -> None:
         self._spinBox.visible = visible
@@ -162,7 +167,19 @@ class ctkSliderWidget(StandIn, QtWidgets.QWidget):
     popupSlider = stored_property(bool, "popupSlider", False)
     invertedAppearance = stored_property(bool, "invertedAppearance", False)
     invertedControls = stored_property(bool, "invertedControls", False)
-    synchronizeSiblings = stored_property(int, "synchronizeSiblings", 0)
+    synchronizeSiblings = stored_property(int, "synchronizeSiblings", SynchronizeWidth | SynchronizeDecimals)
+
+    def _siblings(self, mode: int) -> list[ctkSliderWidget]:
+        """The other sliders of the section, if they and this one share what `mode` says."""
+        parent = self.parent()
+        if parent is None or not self.synchronizeSiblings & mode:
+            return []
+        return [other for other in parent.findChildren(ctkSliderWidget) if other is not self and other.synchronizeSiblings & mode]
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        boxes = [self._spinBox, *(sibling._spinBox for sibling in self._siblings(self.SynchronizeWidth))]
+        self._spinBox.minimumWidth = max(box.sizeHint.width() for box in boxes)
+        super().showEvent(event)
 
     def _onPressed(self) -> None:
         if not self.tracking:

@@ -94,6 +94,7 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
     def setMRMLScene(self, scene: Any) -> None:
         if scene is self._scene:
             return
+        requested_id = self._requestedID
         self._silent = True
         self._observations.clear()
         super().setMRMLScene(scene)
@@ -105,7 +106,7 @@ class qMRMLNodeComboBox(KnowsScene, QtWidgets.QWidget):
         first = self._list.itemData(0, NODE_ID) or ""  # None, where it is offered, comes before the nodes
         self._list.currentIndex = -1
         self._silent = False
-        self.setCurrentNodeID(self._requestedID or first)
+        self.setCurrentNodeID(requested_id or first)
         self.enabled = scene is not None
 
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:

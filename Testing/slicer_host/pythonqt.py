@@ -149,7 +149,7 @@ def _is_shown(self: QtCore.QObject, name: str) -> bool:
     owner = type(self)
     cpp_class = _cpp_class(owner)
     shown = members.shown_members(cpp_class.__name__, issubclass(cpp_class, QtWidgets.QWidget))
-    if shown is None or name in shown:
+    if shown is None or name in shown or name.removesuffix("_") in shown:
         return True
     return cpp_class is not owner and (name in vars(self) or (hasattr(owner, name) and not hasattr(cpp_class, name)))
 
