@@ -10,6 +10,7 @@ from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import ProgressLine
 from slicer.i18n import tr as _
 
+from .carm import BEAM_ROLE, DETECTOR_ROLE, CArm
 from .ct_panel import CTPanel
 from .generate import Generation
 from .parameters import cameraOf, viewOf
@@ -58,7 +59,9 @@ class OutputPanel(Section):
 
         def show(xray: SimulatedXRay) -> None:
             if ctNode.GetScene() is not None:
-                self._work.tell(_("Saved as {name}.").format(name=self.logic.show(xray, ctNode).GetName()))
+                drrNode = self.logic.show(xray, ctNode)
+                hideParts(drrNode)
+                self._work.tell(_("Saved as {name}.").format(name=drrNode.GetName()))
 
         self._work.run(
             lambda: self.logic.prepareSimulation(
@@ -129,3 +132,10 @@ class OutputPanel(Section):
         self._generation = None
         self.ui.generateProgressBar.reset()
         self._work.tell(message or (_("The views are generated.") if exitCode == 0 else _("Generating the views failed.")))
+
+
+def hideParts(drrNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Hide the beam and the detector of a saved X-ray: those of the preview are seen already, and many would fill the 3D view."""
+    carm = CArm.find(drrNode.GetParentTransformNode())
+    for role in (BEAM_ROLE, DETECTOR_ROLE):
+        carm.node(role).GetDisplayNode().SetVisibility(False)

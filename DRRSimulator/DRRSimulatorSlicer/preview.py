@@ -19,7 +19,7 @@ from slicer.i18n import tr as _
 from .background import BackgroundTask
 from .carm import CArm, createCArm
 from .nodes import updateImage
-from .simulation import DRR_ROLE, lineIntegrals, poseOf
+from .simulation import DRR_ROLE, lineIntegrals, poseOf, windowOf
 
 PREVIEW_PIXELS = 256  # along the longer side of the image
 SLOWEST_FRAME_SECONDS = 0.08  # what the main thread may spend on a frame; slower ones are computed in a thread
@@ -63,6 +63,7 @@ class Preview:
         self._patient: Patient | None = None
         self._wanted: Frame | None = None
         self._secondsPerFrame = 0.0
+        self._window: tuple[float, float] | None = None  # window and level that were set last
         self._task: BackgroundTask[Any] | None = None
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -91,7 +92,7 @@ class Preview:
         """
         self.carm = carm or createCArm(ctNode.GetName(), ctNode, frame.camera)
         self.carm.setCT(ctNode)
-        self._patient, self._secondsPerFrame = patient, secondsPerFrame
+        self._patient, self._secondsPerFrame, self._window = patient, secondsPerFrame, None
         self.show(frame)
         return self.carm
 
@@ -154,14 +155,14 @@ class Preview:
         if carm.camera() != frame.camera:
             carm.setCamera(frame.camera)
         carm.setPose(pose)
-        isNew = carm.node(DRR_ROLE) is None
         name = _("{name} preview").format(name=carm.transformNode.GetName().removesuffix(" camera"))
         node = updateImage(None, name, pixels, frame.previewCamera, carm.transformNode, DRR_ROLE)
         display = node.GetDisplayNode()
-        if isNew:
-            display.SetAutoWindowLevel(False)
-            display.SetWindowLevelMinMax(0.0, float(np.percentile(pixels, 99.5)))
         display.SetAndObserveColorNodeID(GREY if frame.boneBright else INVERTED_GREY)
+        if self._window in (None, (display.GetWindow(), display.GetLevel())):  # else the user has chosen another one
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevelMinMax(*windowOf(pixels, "attenuation"))
+            self._window = display.GetWindow(), display.GetLevel()
         self._onFrame()
 
 

@@ -17,6 +17,8 @@ from .carm import CArm, createCArm
 from .nodes import setGeometry, updateImage
 
 DRR_ROLE = "drr"
+OPEN_FIELD = 0.6  # intensity above which nothing but air and clothes is in the way
+SHOWN_PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +30,14 @@ class SimulatedXRay:
         camera: its geometry.
         rasToCamera: 4x4 from the CT's own RAS to camera coordinates, mm.
         view: the same pose as angles of the C-arm.
+        polarity: "intensity" or "attenuation".
     """
 
     pixels: FloatImage
     camera: Camera
     rasToCamera: FloatArray
     view: CArmView
+    polarity: str
 
 
 def poseOf(patient: Patient, camera: Camera, view: CArmView) -> FloatArray:
@@ -65,7 +69,8 @@ def simulateView(
     integrals = patient.projector.line_integrals(camera, pose[None]).numpy()[0]
     rng = np.random.default_rng([seed, 1])
     intensity = simulate_xray(integrals, camera, rng, OPEN_FIELD_PHOTONS if noise else None)
-    return SimulatedXRay(log_transform(intensity) if polarity == "attenuation" else intensity, camera, pose, view)
+    pixels = log_transform(intensity) if polarity == "attenuation" else intensity
+    return SimulatedXRay(pixels, camera, pose, view, polarity)
 
 
 def lineIntegrals(patient: Patient, camera: Camera, rasToCamera: FloatArray) -> npt.NDArray[np.float32]:
@@ -93,7 +98,17 @@ def showSimulatedXRay(
     carm.setPose(xray.rasToCamera)
     node = updateImage(outputNode, name, xray.pixels, xray.camera, carm.transformNode, DRR_ROLE)
     setGeometry(node, xray.camera)
+    if outputNode is None:
+        node.GetDisplayNode().SetAutoWindowLevel(False)
+        node.GetDisplayNode().SetWindowLevelMinMax(*windowOf(xray.pixels, xray.polarity))
     return node
+
+
+def windowOf(pixels: npt.NDArray[np.float32], polarity: str) -> tuple[float, float]:
+    """The values to show as black and white: nearly all that are behind the patient."""
+    isBehind = pixels < OPEN_FIELD if polarity == "intensity" else pixels > -np.log(OPEN_FIELD)
+    low, high = np.percentile(pixels[isBehind] if isBehind.any() else pixels, SHOWN_PERCENTILES)
+    return float(low), float(high)
 
 
 def describeView(view: CArmView) -> str:

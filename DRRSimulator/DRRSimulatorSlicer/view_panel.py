@@ -114,11 +114,14 @@ class ViewPanel(Section):
     def _onFrame(self) -> None:
         carm = self.preview.carm
         shown = carm.transformNode, carm.camera()
-        if shown != self._lookingAlong:
-            self._lookingAlong = shown
-            views.showLayout(1)
-            views.showXRay("XRay1", carm.node(DRR_ROLE))
-            views.lookFromSource(carm)
+        if shown == self._lookingAlong:
+            return
+        isFirst, self._lookingAlong = self._lookingAlong is None, shown
+        views.showLayout(1)
+        views.showXRay("XRay1", carm.node(DRR_ROLE))
+        views.lookFromSource(carm)
+        if isFirst:
+            views.resetFreeView()
 
     def _onFailed(self, error: Exception) -> None:
         self._work.tell(errorText(error))
