@@ -100,13 +100,14 @@ class BackgroundTask(_Run, Generic[Result]):
         self._lastProgress = 0.0
         self._result: Result | None = None
         self._error: Exception | None = None
-        self._timer = qt.QTimer()
-        self._timer.setInterval(0)
+        self._timer: Any = None
 
     def start(self) -> None:
         """Start the thread."""
         self._begin()
         self._thread.start()
+        self._timer = qt.QTimer(slicer.app)  # with a parent, Python does not delete it in the middle of its own signal
+        self._timer.setInterval(0)
         self._timer.connect("timeout()", self._giveTime)
         self._timer.start()
 
@@ -142,6 +143,7 @@ class BackgroundTask(_Run, Generic[Result]):
             return  # a callback let events be processed, and the timer's last one came again
         self._timer.stop()
         self._timer.disconnect("timeout()", self._giveTime)
+        self._timer.deleteLater()
         self._end()
         if self._cancelled or isinstance(self._error, Cancelled):
             self._onCancelled()
@@ -171,7 +173,7 @@ class BackgroundProcess(_Run):
         self._arguments = ["-m", module, *map(str, arguments), "--stop-file", str(self._stopFile)]
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._rest = ""
-        self._process = qt.QProcess()
+        self._process = qt.QProcess(slicer.app)  # for the same reason as the timer above
         self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
         self._process.setProcessEnvironment(_environment())
 
@@ -218,6 +220,7 @@ class BackgroundProcess(_Run):
         self._finish(exitCode if status == qt.QProcess.NormalExit else -1)
 
     def _finish(self, exitCode: int) -> None:
+        self._process.deleteLater()
         self._end()
         self._onFinished(exitCode)
 

@@ -80,7 +80,7 @@ def readXRayPixels(xrayNode: slicer.vtkMRMLVolumeNode) -> npt.NDArray[Any]:
 
 
 def setGeometry(xrayNode: slicer.vtkMRMLVolumeNode, camera: Camera, rigToCamera: npt.ArrayLike | None = None) -> None:
-    """Store the geometry that an X-ray was taken with in its node; it is saved with the scene.
+    """Store the geometry that an X-ray was taken with in its node; it is saved with the scene. Frames of a sequence share one geometry.
 
     Args:
         xrayNode: the X-ray.
@@ -103,7 +103,7 @@ def setGeometry(xrayNode: slicer.vtkMRMLVolumeNode, camera: Camera, rigToCamera:
         if not is_rigid(matrix):
             raise InputError(_("The pose of the camera in the rig is not a rigid 4x4 transform (rotation and translation)."))
         values["rig_to_camera"] = matrix.tolist()
-    xrayNode.SetAttribute(GEOMETRY_ATTRIBUTE, json.dumps(values))
+    _keeperOfGeometry(xrayNode).SetAttribute(GEOMETRY_ATTRIBUTE, json.dumps(values))
 
 
 def geometry(xrayNode: slicer.vtkMRMLVolumeNode) -> tuple[Camera, FloatArray | None] | None:
@@ -112,7 +112,7 @@ def geometry(xrayNode: slicer.vtkMRMLVolumeNode) -> tuple[Camera, FloatArray | N
     Raises:
         InputError: if what is stored is no camera.
     """
-    text = xrayNode.GetAttribute(GEOMETRY_ATTRIBUTE)
+    text = _keeperOfGeometry(xrayNode).GetAttribute(GEOMETRY_ATTRIBUTE)
     if text is None:
         return None
     try:
@@ -151,3 +151,9 @@ def updateImage(
     node.CreateDefaultDisplayNodes()
     transformNode.SetNodeReferenceID(role, node.GetID())
     return node
+
+
+def _keeperOfGeometry(xrayNode: Any) -> Any:
+    """The node whose attribute holds an X-ray's geometry: of a sequence the sequence, as its volume gets each frame's attributes."""
+    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(xrayNode)
+    return xrayNode if browser is None else browser.GetSequenceNode(xrayNode)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from DRRSimulatorLib.camera import Camera, FloatArray
 
 from .carm import FREE_VIEW_ID, CArm
@@ -109,7 +110,7 @@ def lookFromSource(carm: CArm) -> None:
     _showOnlyItsXRay(viewNode, carm)
 
     def fill() -> None:
-        _fillView(cameraNode, carm.camera(), view.renderWindow().GetSize())
+        _fillView(cameraNode, carm.camera(), _threeDView(SOURCE_VIEW_TAG).renderWindow().GetSize())
 
     fill()
     _follow(SOURCE_VIEW_TAG, view.renderWindow(), "WindowResizeEvent", fill)
@@ -129,14 +130,22 @@ class _Follower:
     def __init__(self, observed: Any, event: Any, function: Callable[[], None]) -> None:
         scene = slicer.mrmlScene
         self._observations = [
-            (observed, observed.AddObserver(event, lambda *_: function())),
-            (scene, scene.AddObserver(scene.StartCloseEvent, lambda *_: self.stop())),
+            (_weak(observed), observed.AddObserver(event, lambda *_: function())),
+            (_weak(scene), scene.AddObserver(scene.StartCloseEvent, lambda *_: self.stop())),
         ]
 
     def stop(self) -> None:
         for observed, observation in self._observations:
-            observed.RemoveObserver(observation)
+            if observed.Get() is not None:
+                observed.Get().RemoveObserver(observation)
         self._observations = []
+
+
+def _weak(observed: Any) -> vtk.vtkWeakReference:
+    """A reference that does not keep a render window alive when the application ends, after its view."""
+    reference = vtk.vtkWeakReference()
+    reference.Set(observed)
+    return reference
 
 
 def _follow(viewTag: str, observed: Any, event: Any, function: Callable[[], None]) -> None:

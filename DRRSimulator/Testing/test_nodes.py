@@ -139,7 +139,9 @@ def test_a_picture_file_is_read_with_its_first_row_on_top(nodes: Any, tmp_path: 
     np.testing.assert_array_equal(nodes.readXRayPixels(node), stored)
 
 
-def test_of_a_sequence_the_frame_that_is_shown_is_read(nodes: Any) -> None:
+@pytest.fixture
+def sequence(scene: Any) -> Any:
+    """A browser of three frames."""
     import slicer
 
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "fluoroscopy")
@@ -149,10 +151,27 @@ def test_of_a_sequence_the_frame_that_is_shown_is_read(nodes: Any) -> None:
         slicer.mrmlScene.RemoveNode(node)
     browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    browser.SetSelectedItemNumber(2)
+    return browser
+
+
+def show_frame(browser: Any, frame: int) -> Any:
+    """The volume that shows a frame."""
+    import slicer
+
+    browser.SetSelectedItemNumber(frame)
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
-    pixels = nodes.readXRayPixels(browser.GetProxyNode(sequence))
-    assert pixels.shape == (30, 40) and (pixels == 102).all()
+    return browser.GetProxyNode(browser.GetMasterSequenceNode())
+
+
+def test_of_a_sequence_the_frame_that_is_shown_is_read(nodes: Any, sequence: Any) -> None:
+    for frame in (2, 0):
+        pixels = nodes.readXRayPixels(show_frame(sequence, frame))
+        assert pixels.shape == (30, 40) and (pixels == 100 + frame).all()
+
+
+def test_the_frames_of_a_sequence_share_a_geometry(nodes: Any, sequence: Any) -> None:
+    nodes.setGeometry(show_frame(sequence, 0), CAMERA)
+    assert nodes.geometry(show_frame(sequence, 1)) == (CAMERA, None)
 
 
 def test_what_is_no_single_image_is_refused(nodes: Any) -> None:
