@@ -65,7 +65,7 @@ def test_with_views_there_is_a_main_window_that_selects_modules(views: Any) -> N
 
 def test_a_slice_view_shows_the_volume(views: Any, bright_cube: Any) -> None:
     import slicer
-    from slicer_host.views import pixels
+    from slicer_host.rendered import pixels
 
     slicer.util.setSliceViewerLayers(background=bright_cube, fit=True)
     red = views.sliceWidget("Red")
@@ -78,7 +78,7 @@ def test_a_slice_view_shows_the_volume(views: Any, bright_cube: Any) -> None:
 def test_the_3d_view_looks_from_where_the_camera_node_stands(views: Any) -> None:
     import slicer
     import vtk
-    from slicer_host.views import pixels
+    from slicer_host.rendered import pixels
 
     sphere = vtk.vtkSphereSource()
     sphere.SetCenter(0, 50, 0)
@@ -113,6 +113,9 @@ def test_a_custom_layout_makes_its_views_and_hides_the_others(views: Any) -> Non
     assert views.sliceWidget("XRay1").sliceView().width == 600
     assert views.sliceWidget("XRay1").mrmlSliceNode().IsMappedInLayout()
     assert not views.sliceWidget("Red").mrmlSliceNode().IsMappedInLayout()
+    views.viewport().resize(400, 300)
+    assert views.sliceWidget("XRay1").sliceView().width == 300
+    assert views.sliceWidget("XRay1").mrmlSliceNode().GetDimensions()[0] == 300
 
 
 def test_an_unknown_layout_becomes_the_conventional_one(views: Any) -> None:

@@ -41,7 +41,7 @@ def carm(ct_node: Any) -> Any:
 def picture(views: Any) -> Callable[[str], npt.NDArray[np.uint8]]:
     """What a view shows [row, column, red green blue], by its tag."""
     import slicer
-    from slicer_host.views import pixels
+    from slicer_host.rendered import pixels
 
     def take(tag: str) -> npt.NDArray[np.uint8]:
         node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceNode")
@@ -165,17 +165,16 @@ def test_zoom_is_kept_while_the_same_xray_is_shown(views: Any, carm: Any) -> Non
 @pytest.mark.parametrize("layout_size", [(1200, 700), (800, 1100)])
 def test_bones_are_seen_where_the_source_projects_them(views: Any, picture: Any, carm: Any, layout_size: tuple[int, int]) -> None:
     from DRRSimulatorSlicer.views import lookFromSource, showLayout
-    from slicer_host.layout import resize
 
     show_balls(carm)
     showLayout()
-    resize(views, *layout_size)
+    views.viewport().resize(*layout_size)
     lookFromSource(carm)
     shown = picture("XRaySource")
     assert_same_places(seen_balls(shown), expected_balls(shown.shape, FIRST_POSE))
     carm.setPose(SECOND_POSE)
     assert_same_places(seen_balls(picture("XRaySource")), expected_balls(shown.shape, SECOND_POSE))
-    resize(views, 1000, 600)
+    views.viewport().resize(1000, 600)
     shown = picture("XRaySource")
     assert_same_places(seen_balls(shown), expected_balls(shown.shape, SECOND_POSE))
 

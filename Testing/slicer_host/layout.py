@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
 import vtk
-from PySide6 import QtCore
+from PySide6 import QtCore, QtWidgets
 
 from slicer_host.arrangement import Place, Rectangle, arrange
 from slicer_host.chart_and_table import qMRMLPlotWidget, qMRMLTableWidget
@@ -24,6 +25,25 @@ WIDGETS = {
 }
 
 
+class Viewport(StandIn, QtWidgets.QWidget):
+    """The area of all views.
+
+    Args:
+        width: In pixels.
+        height: Likewise.
+        on_resize: Called after the size changed.
+    """
+
+    def __init__(self, width: int, height: int, on_resize: Callable[[], None]) -> None:
+        super().__init__()
+        super().resize(width, height)
+        self._on_resize = on_resize
+
+    def resize(self, width: int, height: int) -> None:
+        super().resize(width, height)
+        self._on_resize()
+
+
 class qSlicerLayoutManager(StandIn, QtCore.QObject):
     """Slicer's layout manager. As there, every view node of the scene has its widget, seen in the current layout or not.
 
@@ -39,7 +59,7 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
         super().__init__()
         self._application = application
         self._scene = application.mrmlScene()
-        self._size = (width, height)
+        self._viewport = Viewport(width, height, self._arrange)
         self._widgets: dict[str, Any] = {}
         self._places: list[Place] = []
         self._pause_count = 0
@@ -62,6 +82,9 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
 
     def mrmlScene(self) -> Any:
         return self._scene
+
+    def viewport(self) -> Viewport:
+        return self._viewport
 
     def layoutLogic(self) -> Any:
         return self._logic
@@ -160,7 +183,7 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
         """Puts the views of the current layout in their places and tells so."""
         if self._scene.IsBatchProcessing():
             return
-        self._places = arrange(self._layout_node.GetCurrentLayoutDescription(), *self._size)
+        self._places = arrange(self._layout_node.GetCurrentLayoutDescription(), self._viewport.width, self._viewport.height)
         shown = {node.GetID(): place.rectangle for place in self._places if (node := self._node(place))}
         for node_id, widget in self._widgets.items():
             widget.mrmlAbstractViewNode().SetMappedInLayout(node_id in shown)
@@ -178,12 +201,6 @@ def shown_views(manager: qSlicerLayoutManager) -> list[tuple[Any, Rectangle]]:
     return [(manager.viewWidget(manager._node(place)), place.rectangle) for place in manager._places if manager._node(place)]
 
 
-def resize(manager: qSlicerLayoutManager, width: int, height: int) -> None:
-    """Gives the area of all views another size in pixels."""
-    manager._size = (width, height)
-    manager._update()
-
-
 def close(manager: qSlicerLayoutManager) -> None:
     """Closes all views and takes their nodes, and the layout node, out of the scene."""
     for observed, observation in manager._observations:
@@ -191,6 +208,7 @@ def close(manager: qSlicerLayoutManager) -> None:
     for widget in manager._widgets.values():
         widget.close()
     manager._logic.SetMRMLScene(None)
+    manager._viewport.deleteLater()
     for class_name in ("AbstractView", "SliceComposite", "SliceDisplay", "Camera", "Layout"):
         for node in slicer.util.getNodesByClass(f"vtkMRML{class_name}Node"):
             manager._scene.RemoveNode(node)

@@ -12,7 +12,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from slicer_host import layout
 from slicer_host.arrangement import Rectangle
-from slicer_host.views import pixels
+from slicer_host.rendered import pixels
 
 PANEL_WIDTH = 480
 SLICE_BAR_TEXT = "{label}   {orientation} {offset:.1f} mm"
@@ -56,7 +56,7 @@ def grab_application(widget: Any, path: str | Path, size: tuple[int, int] = (160
     if manager is None:
         raise RuntimeError("there are no views to show: use the fixture views")
     width, height = size
-    layout.resize(manager, width - PANEL_WIDTH, height)
+    manager.viewport().resize(width - PANEL_WIDTH, height)
     picture = QtGui.QImage(width, height, QtGui.QImage.Format.Format_RGB32)
     picture.fill(QtGui.QColor("#202020"))
     painter = QtGui.QPainter(picture)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
-from numpy.typing import NDArray
 from PySide6 import QtWidgets
-from vtk.util.numpy_support import vtk_to_numpy
 
 from slicer_host.stand_in import StandIn
 
@@ -223,26 +220,6 @@ class qMRMLThreeDView(OffscreenView):
         with slicer.util.NodeModify(self._node):
             self._node.SetBoxVisible(box)
             self._node.SetAxisLabelsVisible(labels)
-
-
-def pixels(view: Any) -> NDArray[np.uint8]:
-    """What a view shows now.
-
-    Args:
-        view: A slice, 3D or plot view.
-
-    Returns:
-        (height, width, 3) red, green and blue.
-    """
-    view.renderWindow().Render()
-    grabber = vtk.vtkWindowToImageFilter()
-    grabber.SetInput(view.renderWindow())
-    grabber.ReadFrontBufferOff()
-    grabber.ShouldRerenderOff()
-    grabber.Update()
-    image = grabber.GetOutput()
-    width, height, _ = image.GetDimensions()
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
 
 
 def close(view: Any) -> None:
