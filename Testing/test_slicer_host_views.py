@@ -103,6 +103,15 @@ def test_the_3d_view_looks_from_where_the_camera_node_stands(views: Any) -> None
     assert red_pixels() == 0
 
 
+def test_the_corner_of_a_view_can_hold_a_text(views: Any) -> None:
+    from slicer_host.rendered import pixels
+
+    view = views.sliceWidget("Red").sliceView()
+    assert pixels(view).max() == 0
+    view.cornerAnnotation().SetText(0, "Research use only")
+    assert pixels(view)[view.height // 2 :, : view.width // 2].max() > 200  # at the bottom, on the left
+
+
 def test_a_custom_layout_makes_its_views_and_hides_the_others(views: Any) -> None:
     show_custom_layout(views)
     assert views.layout == 23999

@@ -68,6 +68,10 @@ class OffscreenView(StandIn, QtWidgets.QWidget):
         self._managers = slicer.vtkMRMLDisplayableManagerGroup()
         self._managers.Initialize(factory, self._renderer)
         self._pause_count = 0
+        self._corners = vtk.vtkCornerAnnotation()
+        self._corners.SetMaximumLineHeight(0.07)
+        self._corners.GetTextProperty().ShadowOn()
+        self._renderer.AddViewProp(self._corners)
 
     def resize(self, width: int, height: int) -> None:
         super().resize(width, height)
@@ -82,6 +86,9 @@ class OffscreenView(StandIn, QtWidgets.QWidget):
 
     def interactorStyle(self) -> Any:
         return self._interactor.GetInteractorStyle()
+
+    def cornerAnnotation(self) -> Any:
+        return self._corners
 
     def displayableManagerByClassName(self, className: str) -> Any:
         return self._managers.GetDisplayableManagerByClassName(className)
