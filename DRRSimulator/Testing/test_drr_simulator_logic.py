@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import SimpleITK as sitk
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, load_view, save_view, transform_points
 from DRRSimulatorLib.cli import simulate as drr_simulate
 from DRRSimulatorLib.errors import InputError
+from phantom import BONE_IJK, IJK_TO_RAS, MARKER_IJK, SHAPE, add_phantom
+from scene_nodes import add_transform, add_volume, rigid, to_world
 
 SAMPLE_CT = Path(DRRSimulatorLib.__file__).with_name("data") / "pelvis_ct.nii.gz"
 CAMERA = Camera(980.0, (1.9, 2.1), (120, 140), (74.5, 52.0))
 VIEW = CArmView(25, -15, 8, (12.0, -7.0), 650.0)
-SPACING = 2.5
-SHAPE = (44, 50, 48)  # of the phantom, [k, j, i]
-BONE_IJK, MARKER_IJK = np.array([26.0, 22.0, 20.0]), np.array([12.0, 31.0, 9.0])
 
 
 @pytest.fixture
@@ -29,39 +27,9 @@ def logic(load_module: Any) -> Any:
 
 
 @pytest.fixture
-def place() -> FloatArray:
-    """From the phantom's voxels to its RAS, oblique."""
-    return np.array([[-2.4, 0.7, 0, 60], [0.7, 2.4, 0, -80], [0, 0, 2.5, 900], [0, 0, 0, 1]])
-
-
-@pytest.fixture
-def make_ct(scene: Any, place: FloatArray) -> Callable[..., Any]:
-    """Adds a CT of a box of water with a ball of bone; a dense marker on request."""
-    import slicer
-
-    def make(marked: bool = False) -> Any:
-        indices = np.stack(np.indices(SHAPE)[::-1], axis=-1)
-        hu = np.full(SHAPE, -1000.0, dtype=np.float32)
-        hu[4:-4, 4:-4, 4:-4] = 40
-        hu[np.linalg.norm(indices - BONE_IJK, axis=-1) < 6] = 800
-        if marked:
-            hu += 3000 * np.exp(-0.5 * (np.linalg.norm(indices - MARKER_IJK, axis=-1) / 1.2) ** 2)
-        node = slicer.util.addVolumeFromArray(hu, name="phantom")
-        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(place))
-        return node
-
-    return make
-
-
-@pytest.fixture
 def moved(scene: Any) -> Any:
     """A transform that turns and moves what is under it."""
-    import slicer
-
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "table")
-    matrix = np.array([[0.0, -1, 0, 30], [1, 0, 0, -20], [0, 0, 1, 50], [0, 0, 0, 1]])
-    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-    return transform
+    return add_transform(rigid((10, -20, 90), (30, -20, 50)))
 
 
 def pixels(node: Any) -> FloatArray:
@@ -70,25 +38,23 @@ def pixels(node: Any) -> FloatArray:
     return slicer.util.arrayFromVolume(node)[0].astype(float)
 
 
-def in_world(node: Any, ijk: Any) -> FloatArray:
-    """World position of a voxel position of a volume under a linear transform."""
+def in_world(volume: Any, ijk: Any) -> FloatArray:
+    """World position of a voxel position."""
+    return transform_points(to_world(volume) @ ijk_to_ras(volume), [ijk])[0]
+
+
+def ijk_to_ras(volume: Any) -> FloatArray:
     import slicer
     import vtk
 
-    to_ras, to_world = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(to_ras)
-    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(node.GetParentTransformNode(), None, to_world)
-    matrix = slicer.util.arrayFromVTKMatrix(to_world) @ slicer.util.arrayFromVTKMatrix(to_ras)
-    return transform_points(matrix, [ijk])[0]
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
 def source_in_world(drr: Any) -> FloatArray:
-    import slicer
-    import vtk
-
-    to_world = vtk.vtkMatrix4x4()
-    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(drr.GetParentTransformNode(), None, to_world)
-    return np.array(slicer.util.arrayFromVTKMatrix(to_world))[:3, 3]
+    """Drawn on the detector of a camera whose source is the origin of the transform."""
+    return to_world(drr)[:3, 3]
 
 
 def wait_for(generation: Any) -> None:
@@ -109,8 +75,8 @@ def test_the_examples_in_the_docstrings_hold(logic: Any, scene: Any) -> None:
 
 
 @pytest.mark.parametrize("under_a_transform", [False, True])
-def test_a_point_source_and_its_shadow_lie_on_one_line(logic: Any, make_ct: Any, moved: Any, under_a_transform: bool) -> None:
-    ct, marked = make_ct(), make_ct(marked=True)
+def test_a_point_source_and_its_shadow_lie_on_one_line(logic: Any, moved: Any, under_a_transform: bool) -> None:
+    ct, marked = add_phantom(), add_phantom(marked=True)
     for node in (ct, marked):
         node.SetAndObserveTransformNodeID(moved.GetID() if under_a_transform else None)
     bones = logic.segmentBone(ct)  # without the marker, so that both views are the same
@@ -124,8 +90,8 @@ def test_a_point_source_and_its_shadow_lie_on_one_line(logic: Any, make_ct: Any,
     assert 980 * angle < 0.2  # mm on the detector; pixels have 2
 
 
-def test_the_middle_of_the_bone_lies_where_the_view_says(logic: Any, make_ct: Any) -> None:
-    ct = make_ct()
+def test_the_middle_of_the_bone_lies_where_the_view_says(logic: Any) -> None:
+    ct = add_phantom()
     drr = logic.simulate(ct, CAMERA, VIEW)
     source, bone = source_in_world(drr), in_world(ct, BONE_IJK)
     beam = in_world(drr, [*CAMERA.principal_point, 0]) - source
@@ -135,8 +101,8 @@ def test_the_middle_of_the_bone_lies_where_the_view_says(logic: Any, make_ct: An
     assert np.linalg.norm(aside) == pytest.approx(np.hypot(12, 7), abs=1)
 
 
-def test_intensity_is_the_exponential_of_attenuation_and_only_noise_depends_on_the_seed(logic: Any, make_ct: Any) -> None:
-    ct = make_ct()
+def test_intensity_is_the_exponential_of_attenuation_and_only_noise_depends_on_the_seed(logic: Any) -> None:
+    ct = add_phantom()
     attenuation = pixels(logic.simulate(ct, CAMERA, VIEW, polarity="attenuation", seed=1))
     intensity = pixels(logic.simulate(ct, CAMERA, VIEW, seed=2))
     np.testing.assert_allclose(intensity, np.exp(-attenuation), rtol=1e-5)
@@ -144,8 +110,8 @@ def test_intensity_is_the_exponential_of_attenuation_and_only_noise_depends_on_t
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
-def test_a_volume_to_update_stays_the_only_one(logic: Any, make_ct: Any, scene: Any) -> None:
-    ct = make_ct()
+def test_a_volume_to_update_stays_the_only_one(logic: Any, scene: Any) -> None:
+    ct = add_phantom()
     drr = logic.simulate(ct, CAMERA, VIEW)
     before, count = pixels(drr), scene.GetNumberOfNodes()
     small = CAMERA.resized((60, 70))
@@ -155,14 +121,13 @@ def test_a_volume_to_update_stays_the_only_one(logic: Any, make_ct: Any, scene: 
     assert logic.geometry(drr) == small
 
 
-def test_the_segments_are_the_bones_that_the_view_turns_about(logic: Any, make_ct: Any, scene: Any, place: FloatArray) -> None:
+def test_the_segments_are_the_bones_that_the_view_turns_about(logic: Any, scene: Any) -> None:
     import slicer
 
-    ct = make_ct()
+    ct = add_phantom()
     labels = np.zeros(SHAPE, dtype=np.uint8)
     labels[30:36, 30:38, 10:14] = 1
-    label_node = slicer.util.addVolumeFromArray(labels, nodeClassName="vtkMRMLLabelMapVolumeNode")
-    label_node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(place))
+    label_node = add_volume(labels, "vtkMRMLLabelMapVolumeNode", IJK_TO_RAS)
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(label_node, segmentation)
     drr = logic.simulate(ct, CAMERA, CArmView(40, 20, source_to_point_mm=600), segmentation)
@@ -172,10 +137,10 @@ def test_the_segments_are_the_bones_that_the_view_turns_about(logic: Any, make_c
     assert np.linalg.norm(aside) < 1
 
 
-def test_what_the_user_loaded_is_not_changed(logic: Any, make_ct: Any, moved: Any) -> None:
+def test_what_the_user_loaded_is_not_changed(logic: Any, moved: Any) -> None:
     import slicer
 
-    ct = make_ct()
+    ct = add_phantom()
     ct.SetAndObserveTransformNodeID(moved.GetID())
 
     def state() -> list[Any]:
@@ -214,8 +179,8 @@ def test_a_set_holds_the_same_images_from_the_scene_as_from_the_file(logic: Any,
         assert np.abs(difference).max() <= 0.01 * sitk.GetArrayViewFromImage(reference).max()
 
 
-def test_a_list_of_views_on_disk_is_the_view_in_the_scene(logic: Any, make_ct: Any, tmp_path: Path) -> None:
-    ct = make_ct()
+def test_a_list_of_views_on_disk_is_the_view_in_the_scene(logic: Any, tmp_path: Path) -> None:
+    ct = add_phantom()
     segmentation = logic.segmentBone(ct)
     wait_for(logic.generate(ct, tmp_path, [VIEW], CAMERA, segmentation, noise=True, seed=3))
     drr = logic.simulate(ct, CAMERA, VIEW, segmentation, noise=True, seed=3)
@@ -226,9 +191,9 @@ def test_a_list_of_views_on_disk_is_the_view_in_the_scene(logic: Any, make_ct: A
     np.testing.assert_allclose(np.linalg.inv(pose)[:3, 3], source_in_world(drr), atol=1e-3)
 
 
-def test_a_set_can_be_stopped(logic: Any, make_ct: Any, tmp_path: Path) -> None:
+def test_a_set_can_be_stopped(logic: Any, tmp_path: Path) -> None:
     ends: list[int] = []
-    generation = logic.generate(make_ct(), tmp_path / "set", 10000, CAMERA, onFinished=lambda code, message: ends.append(code))
+    generation = logic.generate(add_phantom(), tmp_path / "set", 10000, CAMERA, onFinished=lambda code, message: ends.append(code))
     from slicer_host.events import wait_until
 
     wait_until(lambda: (tmp_path / "set" / "view_0001.json").exists(), 60, "the first view is written")
@@ -237,10 +202,10 @@ def test_a_set_can_be_stopped(logic: Any, make_ct: Any, tmp_path: Path) -> None:
     assert ends == [1]
 
 
-def test_a_ct_without_bone_ends_a_set_with_the_reason(logic: Any, make_ct: Any, tmp_path: Path) -> None:
+def test_a_ct_without_bone_ends_a_set_with_the_reason(logic: Any, tmp_path: Path) -> None:
     import slicer
 
-    ct = make_ct()
+    ct = add_phantom()
     slicer.util.arrayFromVolume(ct)[...] = -1000
     ends: list[tuple[int, str]] = []
     wait_for(logic.generate(ct, tmp_path, 2, CAMERA, onFinished=lambda *end: ends.append(end)))
@@ -256,9 +221,9 @@ def test_a_ct_without_bone_ends_a_set_with_the_reason(logic: Any, make_ct: Any, 
         ({"ctNode": None}, "There is no CT"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused_in_one_sentence(logic: Any, make_ct: Any, changes: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_simulated_is_refused_in_one_sentence(logic: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        logic.simulate(**{"ctNode": make_ct(), "camera": CAMERA, "view": VIEW} | changes)
+        logic.simulate(**{"ctNode": add_phantom(), "camera": CAMERA, "view": VIEW} | changes)
 
 
 @pytest.mark.parametrize(
@@ -271,9 +236,9 @@ def test_what_cannot_be_simulated_is_refused_in_one_sentence(logic: Any, make_ct
     ],
 )
 def test_the_view_of_a_3d_camera_looks_where_that_camera_does(
-    logic: Any, make_ct: Any, moved: Any, scene: Any, direction: Any, above: Any, expected: Any
+    logic: Any, moved: Any, scene: Any, direction: Any, above: Any, expected: Any
 ) -> None:
-    ct = make_ct()
+    ct = add_phantom()
     ct.SetAndObserveTransformNodeID(moved.GetID())
     import slicer
 
