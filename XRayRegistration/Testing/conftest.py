@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, transform_points
+from panel_user import PanelUser
+from pelvis_case import PelvisCase
+from registration_scene import SharedPatient
 from small_patient import CENTRE_RAS, SmallPatient
 from XRayRegistrationLib.model import ModelDescription
 from XRayRegistrationLib.pose import Correspondences, solve_pose
@@ -57,3 +62,25 @@ def registration(patient: SmallPatient, true_ras_to_rig: FloatArray) -> Registra
     refined = move_pose(estimate.ras_to_rig, pivot, (0.005, 0.0, 0.0, 1.0, 0.0, 0.0))
     refinement = Refinement(refined, 0.8, 0.9)
     return Registration(refined, tuple(views), tuple(correspondences), estimate, refinement, {"pose": 0.1, "refine": 0.2})
+
+
+@pytest.fixture(scope="session")
+def pelvis() -> PelvisCase:
+    return PelvisCase.make()
+
+
+@pytest.fixture
+def logic(scene: Any, pelvis: PelvisCase) -> Any:
+    """The logic of XRayRegistration in an empty scene; the sample CT and the default model are ready already."""
+    from XRayRegistrationSlicer.logic import XRayRegistrationLogic
+
+    logic = XRayRegistrationLogic()
+    logic._patients = SharedPatient(pelvis.patient)
+    logic._models.load = lambda path, device: pelvis.model
+    return logic
+
+
+@pytest.fixture
+def user(load_module: Any, pelvis: PelvisCase) -> PanelUser:
+    """A user with the panel of XRayRegistration open and an empty scene."""
+    return PanelUser(load_module("XRayRegistration"), pelvis)

@@ -7,43 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, transform_points
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import Cancelled
+from oracle_network import OracleNetwork
 from small_patient import CENTRE_RAS, SmallPatient
-from torch import nn
 from XRayRegistrationLib.correspondences import network_image
 from XRayRegistrationLib.metrics import pose_error
 from XRayRegistrationLib.model import Model, ModelDescription
-from XRayRegistrationLib.network import SceneMaps
 from XRayRegistrationLib.pose import PoseNotFoundError
 from XRayRegistrationLib.refine import Refiner, local_normalisation
 from XRayRegistrationLib.register import register
 from XRayRegistrationLib.view import View
 from XRayRegistrationLib.xray import XRay
-
-STRIDE = 4
-
-
-class OracleNetwork(nn.Module):
-    """Says of every X-ray what the projector knows to be true, given the pose; of a blank image that there is no bone."""
-
-    size_multiple = 16
-
-    def __init__(self, patient: SmallPatient, description: ModelDescription, expected: list[tuple[Camera, FloatArray]]) -> None:
-        super().__init__()
-        self.anchor = nn.Parameter(torch.zeros(1))
-        self.patient, self.description, self.expected = patient, description, expected
-
-    def scene_maps(self, images: torch.Tensor) -> SceneMaps:
-        camera, pose = self.expected.pop(0)
-        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-        hits = torch.from_numpy(self.patient.projector.scene_coordinates(camera.resized(size), pose[None]).numpy().copy())
-        centre = torch.tensor(self.description.centre_ras).view(1, 1, 3, 1, 1)
-        coordinates = (hits.view(1, 2, 3, *size) - centre) / self.description.scale_mm
-        bone = torch.isfinite(hits[:, :1]) & bool(images.std() > 0)
-        return SceneMaps(bone.float() * 20 - 10, torch.nan_to_num(coordinates)[:, None], torch.full((1, 1, 2, *size), -4.0))
 
 
 @dataclass(frozen=True)
@@ -58,9 +34,9 @@ class Setup:
 def setup(patient: SmallPatient, description: ModelDescription, rigs: list[FloatArray], cameras: list[Camera]) -> Setup:
     ras_to_rig = np.asarray(CArmView(25, -10, 8, (5, -10), 720).ras_to_camera(CENTRE_RAS))
     views = [patient.view(rig @ ras_to_rig, camera, rig) for camera, rig in zip(cameras, rigs, strict=True)]
-    model = Model(OracleNetwork(patient, description, []), description)  # type: ignore[arg-type]
+    model = Model(OracleNetwork(patient.projector, description, []), description)  # type: ignore[arg-type]
     expected = [(network_image(view.image, view.camera, model)[1], view.rig_to_camera @ ras_to_rig) for view in views]
-    return Setup(views, Model(OracleNetwork(patient, description, expected), description), ras_to_rig)  # type: ignore[arg-type]
+    return Setup(views, Model(OracleNetwork(patient.projector, description, expected), description), ras_to_rig)  # type: ignore[arg-type]
 
 
 ONE = [np.eye(4)]

@@ -30,7 +30,7 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
 
     Example:
         >>> logic = XRayRegistrationLogic()
-        >>> logic.setGeometry(xrayNode, Camera.centred(1020, 1.5, (192, 192)))  # distance to the detector and pixel spacing, mm
+        >>> logic.setGeometry(xrayNode, Camera.centred(1020, 1.8, (160, 160)))  # distance to the detector and pixel spacing, mm
         >>> result = logic.registerXRay(xrayNode, ctNode)
         >>> result.verdict.level
         'reliable'
@@ -192,12 +192,14 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
             view: the X-ray, numbered from 0.
         """
         adjustment = self.adjustment(result, view)
-        adjustment.apply(motion)
+        adjustment.move(motion)
         adjustment.finish()
 
     def updateFromTransform(self, result: RegistrationResult, view: int = 0) -> None:
         """Take over the pose of a camera transform that the user dragged: the other cameras, outlines and DRRs follow."""
-        self.adjustment(result, view).finish()
+        adjustment = self.adjustment(result, view)
+        adjustment.moveFromTransform()
+        adjustment.finish()
 
     def comparison(self, result: RegistrationResult, view: int = 0) -> Comparison:
         """Compare an X-ray with the DRR at the pose found."""

@@ -123,10 +123,17 @@ def _removeUnused(nodes: Sequence[slicer.vtkMRMLNode]) -> None:
     for node in set(nodes) - set(used):
         carm = CArm.find(node)
         if carm is None:
-            slicer.mrmlScene.RemoveNode(node)
+            _removeModel(node)
         else:
             refer(node, ORIGINAL_ROLE, [])  # the user's X-ray stays, even where it was put under the camera
             carm.remove()
+
+
+def _removeModel(model: slicer.vtkMRMLModelNode) -> None:
+    """Remove a model; of several display nodes, as of one with a legend, Slicer would leave some behind."""
+    displays = [model.GetNthDisplayNode(number) for number in range(model.GetNumberOfDisplayNodes())]
+    for node in (model, *displays):
+        slicer.mrmlScene.RemoveNode(node)
 
 
 def showInViews(result: RegistrationResult, isFirst: bool) -> None:

@@ -1,0 +1,183 @@
+"""RegisterBatch.py: from files to files, with exit codes, whatever happens."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from DRRSimulatorLib.camera import invert_pose, save_view
+from pelvis_case import CAMERA, SAMPLE_CT, PelvisCase
+from registration_scene import SharedPatient
+from XRayRegistrationLib.cli import register_xrays
+from XRayRegistrationLib.model import DEFAULT_MODEL
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "XRayRegistration" / "Scripts" / "RegisterBatch.py"
+
+
+@pytest.fixture
+def files(pelvis: PelvisCase, tmp_path: Path) -> Path:
+    """Two X-rays with their cameras, and a text that is no X-ray."""
+    for view, name in enumerate(("ap", "lateral")):
+        image = sitk.GetImageFromArray(pelvis.pixels(view)[None])
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nrrd"))
+        save_view(tmp_path / f"{name}.json", CAMERA, pelvis.poses[view])
+    (tmp_path / "letter.txt").write_text("no X-ray")
+    (tmp_path / "wrong.csv").write_text("image\nap.nrrd\n")
+    return tmp_path
+
+
+@pytest.fixture
+def batch(scene: Any, pelvis: PelvisCase, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the script as Slicer does, but with the CT and the model ready; returns the exit code."""
+    import slicer
+    from XRayRegistrationSlicer import registration
+
+    def run(*arguments: Any) -> int:
+        codes: list[int] = []
+        monkeypatch.setattr(slicer.util, "exit", codes.append)
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        (code,) = codes
+        return code
+
+    monkeypatch.setattr(registration.ModelCache, "load", lambda self, path, device: pelvis.model)
+    monkeypatch.setattr("DRRSimulatorSlicer.patients.PatientCache", lambda: SharedPatient(pelvis.patient))
+    return run
+
+
+def arguments(files: Path, *xrays: str) -> list[Any]:
+    given: list[Any] = ["--ct", SAMPLE_CT, "--model", DEFAULT_MODEL, "--output", files / "results"]
+    for name in xrays:
+        given += ["--xray", files / f"{name}.nrrd", "--camera", files / f"{name}.json"]
+    return given
+
+
+def summary(files: Path) -> dict[str, dict[str, str]]:
+    with (files / "results" / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return {row["xray"]: row for row in csv.DictReader(file)}
+
+
+def result(files: Path, name: str) -> Any:
+    return json.loads((files / "results" / name / "result.json").read_text(encoding="utf-8"))
+
+
+def test_in_a_process_of_its_own_it_finds_the_pose_of_the_command(files: Path, pelvis: PelvisCase) -> None:
+    """Nothing is prepared here: it is what a user runs, and what xray-register makes of the same files."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "Testing"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "slicer_host", "--python-script", str(SCRIPT), "--", *map(str, arguments(files, "ap"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert "ap: Refining the pose" in done.stdout and lines[-1].startswith("ap: reliable.")
+    register_xrays(SAMPLE_CT, [files / "ap.nrrd"], DEFAULT_MODEL, files / "command", [files / "ap.json"], device="cpu")
+    expected = json.loads((files / "command" / "result.json").read_text(encoding="utf-8"))["views"][0]["ras_to_camera"]
+    found = np.array(result(files, "ap")["views"][0]["ras_to_camera"])
+    assert np.allclose(found, expected, rtol=0, atol=1e-6) and pelvis.mtre(found) < 0.3
+
+
+def test_a_bad_xray_is_named_and_does_not_stop_the_others(
+    batch: Callable[..., int], files: Path, pelvis: PelvisCase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = files / "list.csv"
+    table.write_text("xray,camera\nap.nrrd,ap.json\nmissing.nrrd,ap.json\nlateral.nrrd,lateral.json\n")
+    given = ["--ct", SAMPLE_CT, "--model", DEFAULT_MODEL, "--output", files / "results", "--list", table, "--no-refine"]
+    assert batch(*given) == 1
+    rows = summary(files)
+    assert [rows[f"{name}.nrrd"]["verdict"] for name in ("ap", "missing", "lateral")] == ["check", "failed", "check"]
+    assert "There is no file" in rows["missing.nrrd"]["reason"] and "missing: failed" in capsys.readouterr().out
+    pose = np.array(result(files, "lateral")["views"][0]["ras_to_camera"])
+    assert pelvis.mtre(pose, 1) < 0.2 * pelvis.mtre(pose, 0)
+    assert (files / "results" / "ap" / "scene.mrb").is_file() and not (files / "results" / "missing").exists()
+
+
+def test_xrays_of_a_rig_are_registered_together(batch: Callable[..., int], files: Path, pelvis: PelvisCase) -> None:
+    assert batch(*arguments(files, "ap", "lateral"), "--together") == 0
+    poses = [np.array(view["ras_to_camera"]) for view in result(files, "together")["views"]]
+    assert max(pelvis.mtre(pose, view) for view, pose in enumerate(poses)) < 0.3
+    assert np.allclose(poses[1] @ invert_pose(poses[0]), pelvis.poses[1] @ invert_pose(pelvis.poses[0]), atol=1e-6)
+    assert list(summary(files)) == ["ap.nrrd + lateral.nrrd"]
+
+
+def test_a_distance_and_a_spacing_are_enough_for_a_lone_xray(batch: Callable[..., int], files: Path, pelvis: PelvisCase) -> None:
+    given = arguments(files)
+    assert batch(*given, "--xray", files / "ap.nrrd", "--sdd", 1020, "--pixel-spacing", 1.8, "--no-refine") == 0
+    expected = pelvis.unrefined.ras_to_camera()
+    assert np.allclose(result(files, "ap")["views"][0]["ras_to_camera"], expected, rtol=0, atol=1e-6)
+
+
+def test_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:
+    from XRayRegistrationSlicer.jobs import folderNames, jobsOfFiles
+
+    jobs = jobsOfFiles([Path("a/x.png"), Path("b/x.png"), Path("x_2.png"), Path("x.dcm")], [])
+    assert folderNames(jobs) == ["x", "x_2", "x_2_2", "x_3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["--ct", "missing.nrrd", "--xray", "ap.nrrd"], "There is no file"),
+        (["--ct", "ap.nrrd", "--xray", "ap.nrrd"], "not a CT"),
+        (["--model", "letter.txt", "--xray", "ap.nrrd"], "cannot be read as safetensors"),
+        (["--output", "letter.txt", "--xray", "ap.nrrd"], "give a folder"),
+        (["--xray", "ap.nrrd", "--camera", "ap.json", "--camera", "lateral.json"], "1 X-rays but 2 cameras"),
+        (["--xray", "ap.nrrd", "--sdd", "1000"], "or neither"),
+        (["--list", "letter.txt"], "names no X-rays"),
+        (["--list", "wrong.csv"], "no CSV table"),
+        (["--list", "list.csv", "--sdd", "1000"], "stand in the list"),
+        ([], "required"),
+        (["--xray", "ap.nrrd", "--polarity", "white"], "invalid choice"),
+    ],
+)
+def test_bad_input_ends_in_a_sentence_and_code_2(
+    batch: Callable[..., int], files: Path, given: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [files / word if "." in word else word for word in given]
+    defaults = arguments(files)
+    chosen = [word for pair in zip(defaults[::2], defaults[1::2], strict=True) if pair[0] not in given for word in pair]
+    assert batch(*chosen, *paths) == 2
+    said = capsys.readouterr()
+    assert reason in said.out + said.err and "Traceback" not in said.err
+
+
+def test_a_missing_package_ends_in_a_sentence(
+    batch: Callable[..., int], files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from DRRSimulatorSlicer.dependencies import Dependencies
+
+    monkeypatch.setattr(Dependencies, "missing", lambda self, group: ["poselib>=2.0.4"])
+    assert batch(*arguments(files, "ap")) == 1
+    said = capsys.readouterr()
+    assert "poselib" in said.out and "Traceback" not in said.err
+
+
+def test_a_defect_of_ours_never_leaves_slicer_running(
+    batch: Callable[..., int], files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from XRayRegistrationSlicer import batch as module
+    from XRayRegistrationSlicer.logic import XRayRegistrationLogic
+
+    def fail(*unused: Any, **also_unused: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(XRayRegistrationLogic, "registerXRay", fail)
+    assert batch(*arguments(files, "ap")) == 1 and summary(files)["ap.nrrd"]["verdict"] == "failed"
+    monkeypatch.setattr(module, "loadCT", fail)
+    assert batch(*arguments(files, "ap")) == 1
+    assert capsys.readouterr().err.count("RuntimeError: a defect") == 2
+
+
+def test_a_rejected_pose_is_written_and_counts_as_failed(batch: Callable[..., int], files: Path) -> None:
+    """Bone bright instead of dark: the X-ray looks like the inverse of the simulated one."""
+    assert batch(*arguments(files, "ap"), "--polarity", "attenuation") == 1
+    assert summary(files)["ap.nrrd"]["verdict"] in ("rejected", "failed")
