@@ -38,8 +38,8 @@ def take_unused() -> list[str]:
 
 def install() -> None:
     """Replaces everything in Qt that opens a dialog and waits for it; as in PythonQt, a file dialog gives the path alone."""
-    QtWidgets.QDialog.exec = _exec
-    QtWidgets.QMenu.exec = _exec
+    for owner in (QtWidgets.QDialog, QtWidgets.QMenu):
+        owner.exec = owner.exec_ = _exec
     for name in ("information", "question", "warning", "critical", "about"):
         setattr(QtWidgets.QMessageBox, name, staticmethod(_message_box))
     for name in ("getOpenFileName", "getSaveFileName", "getExistingDirectory"):
