@@ -80,8 +80,8 @@ def simulate(
     """
     from .bone import read_labels, segment_bone
     from .ct import read_ct
+    from .patient import surface_points
     from .projector import Projector
-    from .surface import bone_surface
 
     camera = Camera.centred(sdd, pixel_spacing, size)
     if camera_file is not None:
@@ -93,7 +93,7 @@ def simulate(
         raise InputError("Give one of these: a list of views (--views), a number of random views (--random), or the angles of one view.")
     volume = read_ct(ct, series)
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
-    points = bone_surface(bones).sample(4000, np.random.default_rng(0))
+    points = surface_points(bones)
     chosen = read_views(views) if views else [single]
     # One stream of random numbers for each image: it stays the same when there are more images or fewer.
     streams = [np.random.default_rng([seed, number + 1]) for number in range(random or len(chosen))]

@@ -14,9 +14,6 @@ from .progress import Report, ignore_progress
 from .projector import Projector
 from .surface import Surface, bone_surface
 
-_POINTS_FOR_CENTRE = 4000
-
-
 @dataclass(frozen=True, eq=False)
 class Patient:
     """A CT with its bones, ready for casting rays.
@@ -39,6 +36,11 @@ class Patient:
         return {name: bone_surface(self.bones, label) for label, name in self.bones.names.items()}
 
 
+def surface_points(bones: BoneLabels) -> FloatArray:
+    """Points (4000, 3) spread evenly over the surface of all bones, RAS mm, the same each time; their mean is the bones' middle."""
+    return bone_surface(bones).sample(4000, np.random.default_rng(0))
+
+
 def prepare_patient(ct: CTVolume, bones: BoneLabels | None = None, device: str = "cpu", report: Report = ignore_progress) -> Patient:
     """Make ready to cast rays through a patient; the first time on a machine this compiles the ray caster, for some seconds.
 
@@ -55,7 +57,7 @@ def prepare_patient(ct: CTVolume, bones: BoneLabels | None = None, device: str =
         report(0.0, "Finding the bone in the CT")
         bones = segment_bone(ct)
     report(0.5, "Finding the surface of the bones")
-    centre = bone_surface(bones).sample(_POINTS_FOR_CENTRE, np.random.default_rng(0)).mean(axis=0)
+    centre = surface_points(bones).mean(axis=0)
     report(0.7, "Loading the CT into the ray caster")
     projector = Projector.from_ct(ct, bones, device)
     report(0.9, "Starting the ray caster")
