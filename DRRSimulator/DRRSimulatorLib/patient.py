@@ -14,6 +14,7 @@ from .progress import Report, ignore_progress
 from .projector import Projector
 from .surface import Surface, bone_surface
 
+
 @dataclass(frozen=True, eq=False)
 class Patient:
     """A CT with its bones, ready for casting rays.
