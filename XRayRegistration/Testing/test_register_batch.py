@@ -97,7 +97,7 @@ def test_a_bad_xray_is_named_and_does_not_stop_the_others(
     assert [rows[f"{name}.nrrd"]["verdict"] for name in ("ap", "missing", "lateral")] == ["check", "failed", "check"]
     assert "There is no file" in rows["missing.nrrd"]["reason"] and "missing: failed" in capsys.readouterr().out
     pose = np.array(result(files, "lateral")["views"][0]["ras_to_camera"])
-    assert pelvis.mtre(pose, 1) < 0.2 * pelvis.mtre(pose, 0)
+    assert pelvis.mtre(pose, 1) < 0.5 * pelvis.mtre(pose, 0)  # it is the pose of this X-ray, not of the one before
     assert (files / "results" / "ap" / "scene.mrb").is_file() and not (files / "results" / "missing").exists()
 
 
