@@ -168,7 +168,8 @@ def _sliceLogic(tag: str) -> Any:
 
 def _threeDView(tag: str) -> Any:
     node = _viewNode(tag)
-    return None if node is None else slicer.app.layoutManager().viewWidget(node).threeDView()
+    widget = None if node is None else slicer.app.layoutManager().viewWidget(node)
+    return None if widget is None else widget.threeDView()
 
 
 def _prepareSourceView() -> None:
