@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 
-def drr_simulator(load_module: Any) -> Any:
+def drr_simulator(load_module: Any) -> Iterator[tuple[str, Any]]:
     """The panel with the sample CT."""
     import slicer
 
@@ -13,7 +14,7 @@ def drr_simulator(load_module: Any) -> Any:
     ct = load_module.module("DRRSimulator").__file__.replace("DRRSimulator.py", "DRRSimulatorLib/data/pelvis_ct.nii.gz")
     slicer.util.setSliceViewerLayers(background=slicer.util.loadVolume(ct), fit=True)
     slicer.util.resetThreeDViews()
-    return panel
+    yield "simulation", panel
 
 
 SCENES = (drr_simulator,)
