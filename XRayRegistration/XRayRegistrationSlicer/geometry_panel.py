@@ -34,8 +34,8 @@ class GeometryPanel(Section):
             "principal_point": (ui.principalColumnSpinBox, ui.principalRowSpinBox),
         }
         for quantity, boxes in self._boxes.items():
-            for box in boxes:
-                box.connect("valueChanged(double)", lambda _value, quantity=quantity: self._onEdited(quantity))
+            for number, box in enumerate(boxes):
+                box.connect("valueChanged(double)", lambda value, place=(quantity, number): self._onEdited(*place, value))
         ui.geometryOfComboBox.connect("currentIndexChanged(int)", self._onXRayChosen)
         ui.geometryFileButton.connect("clicked()", self._onFileClicked)
         ui.geometryDICOMButton.connect("clicked()", self._onDICOMClicked)
@@ -140,19 +140,15 @@ class GeometryPanel(Section):
         if self.parameterNode is not None:
             self.update()
 
-    def _onEdited(self, quantity: str) -> None:
-        """Take over a value that was entered; the other quantities keep the digits that their boxes do not show."""
+    def _onEdited(self, quantity: str, number: int, value: float) -> None:
+        """Take over a number that was entered; all others keep the digits that their boxes do not show."""
         xrayNode = self._xrayNode()
-        if quantity == "pixel_spacing" and self.ui.rowSpacingSpinBox.value == 0:
-            self._fill(quantity, (self.ui.columnSpacingSpinBox.value,) * 2)  # most detectors have square pixels
-        values: dict[str, Any] = {name: tuple(box.value for box in boxes) for name, boxes in self._boxes.items()}
-        values["source_to_detector_distance"] = self.ui.distanceSpinBox.value
         try:
             known = self.logic.geometry(xrayNode)
             if known is not None:
-                camera, rigToCamera = replace(known[0], **{quantity: values[quantity]}), known[1]
-            elif min(values["source_to_detector_distance"], *values["pixel_spacing"]) > 0:
-                camera, rigToCamera = Camera(image_size=_imageSize(xrayNode), **values), None
+                camera, rigToCamera = _replaced(known[0], quantity, number, value), known[1]
+            elif self.ui.distanceSpinBox.value > 0 and self.ui.columnSpacingSpinBox.value > 0:
+                camera, rigToCamera = self._entered(xrayNode), None
             else:
                 return  # the rest is still to be entered
             self.logic.setGeometry(xrayNode, camera, rigToCamera)
@@ -160,6 +156,14 @@ class GeometryPanel(Section):
         except InputError as error:
             self._error = str(error)
         self.changed()
+
+    def _entered(self, xrayNode: slicer.vtkMRMLVolumeNode) -> Camera:
+        """The camera that the boxes tell; most detectors have square pixels."""
+        ui = self.ui
+        across = ui.columnSpacingSpinBox.value
+        spacing = across, ui.rowSpacingSpinBox.value or across
+        principalPoint = ui.principalColumnSpinBox.value, ui.principalRowSpinBox.value
+        return Camera(ui.distanceSpinBox.value, spacing, _imageSize(xrayNode), principalPoint)
 
     def _onFileClicked(self) -> None:
         filters = _("Camera or calibration (*.json *.txt);;All files (*)")
@@ -171,6 +175,13 @@ class GeometryPanel(Section):
         xrayNode = self._xrayNode()
         self.logic.setGeometry(xrayNode, nodes.dicomGeometry(xrayNode))
         self.changed()
+
+
+def _replaced(camera: Camera, quantity: str, number: int, value: float) -> Camera:
+    """A camera with one number of one of its quantities replaced."""
+    old = getattr(camera, quantity)
+    new: Any = tuple(value if n == number else other for n, other in enumerate(old)) if isinstance(old, tuple) else value
+    return replace(camera, **{quantity: new})
 
 
 def _imageSize(node: slicer.vtkMRMLVolumeNode) -> tuple[int, int]:

@@ -97,6 +97,7 @@ class RegisterPanel(Section):
         self.ui.registerButton.toolTip = _("Stop the work; results that were there before stay.")
         self.ui.registerButton.enabled = True
         self.ui.progressBar.setVisible(True)
+        self.changed()
 
     def cleanup(self) -> None:
         """Stop the work."""

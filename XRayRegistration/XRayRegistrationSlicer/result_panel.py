@@ -56,7 +56,7 @@ class ResultPanel(Section):
                 table.setRowHidden(row, True)  # they stand above the table
 
     def _onShow(self) -> None:
-        showInViews(self.logic.result(self.parameterNode.xray))
+        showInViews(self.logic.result(self.parameterNode.xray), isFirst=True)
 
     def _onRemove(self) -> None:
         self.logic.removeResult(self.parameterNode.xray)
