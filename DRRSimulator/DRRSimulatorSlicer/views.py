@@ -117,11 +117,16 @@ def lookFromSource(carm: CArm) -> None:
 
 
 def resetFreeView() -> None:
-    """Show all there is in the free 3D view."""
+    """Show all there is in the free 3D view, from the patient's left and front: from the front alone, a detector may hide the bone."""
     view = _threeDView(FREE_VIEW_TAG)
-    if view is not None:
-        view.resetFocalPoint()
-        view.resetCamera()
+    if view is None:
+        return
+    view.resetFocalPoint()
+    view.resetCamera()
+    camera = view.cameraNode().GetCamera()
+    camera.Azimuth(60)
+    camera.Elevation(15)
+    view.resetCamera(False, True, True)  # keeps the direction
 
 
 class _Follower:

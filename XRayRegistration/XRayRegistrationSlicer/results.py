@@ -10,8 +10,8 @@ from DRRSimulatorSlicer import views
 from DRRSimulatorSlicer.carm import CArm, createCArm
 from slicer.i18n import tr as _
 
-from .drawing import drawAppearance, drawBones, drawPointCloud, drawXRay
-from .references import refer
+from .drawing import OUTLINE_ROLE, drawAppearance, drawBones, drawPointCloud, drawXRay
+from .references import refer, referenced
 from .registration import Outcome, Sources
 from .result import (
     BONE_ROLE,
@@ -148,5 +148,15 @@ def showInViews(result: RegistrationResult, isFirst: bool) -> None:
         views.showXRay(tag, xrayNode, drrNode)
     views.showCT(result.ctNode)
     views.lookFromSource(result.carms[0])
+    _hideOtherOutlines(result.carms[0])
     if isFirst:
         views.resetFreeView()
+
+
+def _hideOtherOutlines(carm: CArm) -> None:
+    """Show only one camera's outlines in the view from its source; all are in the other views."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLAbstractViewNode")
+    others = [node.GetID() for node in nodes if node.GetSingletonTag() != views.SOURCE_VIEW_TAG]
+    own = referenced(carm.transformNode, OUTLINE_ROLE)
+    for model in (model for result in allResults() for model in result.outlines):
+        model.GetDisplayNode().SetViewNodeIDs([] if model in own else others)
