@@ -68,6 +68,10 @@ def test_the_sample_is_registered_in_two_clicks(load_module: Any) -> None:
     assert pose_error(found.carms[0].pose(), pose, camera, points, points.mean(axis=0)).mtre_mm < 1
 
 
+def test_the_test_for_a_real_slicer_passes_here_too(load_module: Any) -> None:
+    load_module.module("XRayRegistration").XRayRegistrationTest().runTest()
+
+
 def test_register_tells_what_is_missing_until_nothing_is(user: PanelUser) -> None:
     from slicer_host import events
 
