@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from screenshots import drr_simulator, tutorial, x_ray_registration
+from screenshots import drr_simulator, tutorial
 from slicer_host import application, gl, main_window, pictures, strictness
 from slicer_host.module_loader import ModuleLoader
 
 Scene = Callable[[ModuleLoader], Iterator[tuple[str, Any]]]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCENES = {scene.__name__: scene for scene in (*tutorial.SCENES, *drr_simulator.SCENES, *x_ray_registration.SCENES)}
+SCENES = {scene.__name__: scene for scene in (*tutorial.SCENES, *drr_simulator.SCENES)}
 
 
 def main() -> int:
