@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = [REPOSITORY / "DRRSimulator", REPOSITORY / "XRayRegistration"]
 RUN = Path(__file__).with_name("run_in_slicer.py")
-NEEDS_SLICER = re.compile(r"def test_\w+\([^)]*\b(slicer_app|scene|views|load_module)\b")
+NEEDS_SLICER = re.compile(r"def test_\w+\([^)]*\b(slicer_app|scene|views|load_module|logic)\b")
 
 
 def module_tests() -> list[Path]:

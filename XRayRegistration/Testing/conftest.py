@@ -66,6 +66,7 @@ def registration(patient: SmallPatient, true_ras_to_rig: FloatArray) -> Registra
 
 @pytest.fixture(scope="session")
 def pelvis() -> PelvisCase:
+    pytest.importorskip("torch")
     return PelvisCase.make()
 
 

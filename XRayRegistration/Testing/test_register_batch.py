@@ -72,10 +72,17 @@ def result(files: Path, name: str) -> Any:
     return json.loads((files / "results" / name / "result.json").read_text(encoding="utf-8"))
 
 
-def test_in_a_process_of_its_own_it_finds_the_pose_of_the_command(files: Path, pelvis: PelvisCase) -> None:
+def slicer_command(application: Any) -> list[str]:
+    """What starts Slicer, or the test host in its place."""
+    if hasattr(application, "launcherExecutableFilePath"):
+        return [application.launcherExecutableFilePath, "--no-splash", "--no-main-window"]
+    return [sys.executable, "-m", "slicer_host"]
+
+
+def test_in_a_process_of_its_own_it_finds_the_pose_of_the_command(slicer_app: Any, files: Path, pelvis: PelvisCase) -> None:
     """Nothing is prepared here: it is what a user runs, and what xray-register makes of the same files."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "Testing"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "slicer_host", "--python-script", str(SCRIPT), "--", *map(str, arguments(files, "ap"))]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "Testing"), "OMP_NUM_THREADS": "1", "QT_QPA_PLATFORM": "offscreen"}
+    command = [*slicer_command(slicer_app), "--python-script", str(SCRIPT), "--", *map(str, arguments(files, "ap"))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()

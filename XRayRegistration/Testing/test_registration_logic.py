@@ -14,7 +14,6 @@ from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, invert_pose
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.patient import Patient
 from DRRSimulatorLib.progress import Cancelled, ignore_progress
-from oracle_network import OracleNetwork
 from pelvis_case import CAMERA, SAMPLE_CT, PelvisCase
 from registration_scene import SharedPatient, add_ct, add_transform, add_xray, to_world
 from small_patient import CENTRE_RAS, SmallPatient
@@ -113,6 +112,8 @@ def test_two_views_of_a_rig_are_registered_as_one(logic: Any, pelvis: PelvisCase
 
 
 def test_an_oblique_left_handed_ct_is_registered(scene: Any, patient: SmallPatient, description: ModelDescription) -> None:
+    pytest.importorskip("torch")
+    from oracle_network import OracleNetwork
     from XRayRegistrationSlicer.logic import XRayRegistrationLogic
 
     camera = Camera(1000.0, (1.3, 1.1), (210, 190), (101.0, 92.5))

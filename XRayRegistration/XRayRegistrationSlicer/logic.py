@@ -158,11 +158,9 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def removeResult(self, xrayNode: slicer.vtkMRMLVolumeNode) -> None:
         """Remove the nodes of an X-ray's result, and nothing else; bone models stay while another result of the CT uses them."""
-        from .results import findResult, removeResult
+        from .results import removeResults
 
-        found = findResult(xrayNode)
-        if found is not None:
-            removeResult(found)
+        removeResults(xrayNode)
 
     def preparePatient(self, result: RegistrationResult) -> Callable[[Report], Patient]:
         """A function that makes the CT and the bones of a result ready for drawing, for any thread; at once where they are already.

@@ -25,8 +25,9 @@ from .registration import Sources
 NUMBERS_ATTRIBUTE = "XRayRegistration.Numbers"
 # Of the table. A copy of it refers to the original as itself, which tells them apart.
 SELF_ROLE, CT_ROLE, SEGMENTATION_ROLE = "XRayRegistration.Self", "XRayRegistration.CT", "XRayRegistration.Segmentation"
-CAMERA_ROLE, BONE_ROLE, CLOUD_ROLE = "XRayRegistration.Camera", "XRayRegistration.Bone", "XRayRegistration.PointCloud"
-ORIGINAL_ROLE = "XRayRegistration.Original"  # of a camera's transform: the user's X-ray
+ORIGINALS_ROLE, CAMERA_ROLE = "XRayRegistration.XRay", "XRayRegistration.Camera"
+BONE_ROLE, CLOUD_ROLE = "XRayRegistration.Bone", "XRayRegistration.PointCloud"
+ORIGINAL_ROLE = "XRayRegistration.Original"  # of a camera's transform: the user's X-ray, also where others of the table were removed
 
 MOVED = 1e-6  # difference of poses, mm, that is no rounding any more
 
@@ -117,10 +118,18 @@ class RegistrationResult:
         """4x4 pose of the CT in the frame common to the X-rays, where the cameras are now."""
         return invert_pose(self.numbers["views"][0]["rig_to_camera"]) @ self.carms[0].pose()
 
+    def isWhole(self) -> bool:
+        """Whether the user has removed none of its cameras and of the images on their detectors."""
+        carms = self.carms
+        return len(carms) == len(self.numbers["views"]) and all(carm.node(XRAY_ROLE) and carm.node(DRR_ROLE) for carm in carms)
+
     def movedByHand(self) -> bool:
         """Whether the pose is no longer the one that was registered."""
         found = [view["ras_to_camera"] for view in self.numbers["views"]]
-        return not all(np.allclose(carm.pose(), pose, rtol=0, atol=MOVED) for carm, pose in zip(self.carms, found, strict=True))
+        try:
+            return not all(np.allclose(carm.pose(), pose, rtol=0, atol=MOVED) for carm, pose in zip(self.carms, found, strict=True))
+        except InputError:  # it was even scaled
+            return True
 
     def views(self) -> list[View]:
         """The X-rays with their geometry, as they were registered."""

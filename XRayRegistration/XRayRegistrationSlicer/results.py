@@ -20,6 +20,7 @@ from .result import (
     CT_ROLE,
     NUMBERS_ATTRIBUTE,
     ORIGINAL_ROLE,
+    ORIGINALS_ROLE,
     SEGMENTATION_ROLE,
     SELF_ROLE,
     RegistrationResult,
@@ -34,8 +35,8 @@ def allResults() -> list[RegistrationResult]:
 
 
 def findResult(xrayNode: slicer.vtkMRMLVolumeNode) -> RegistrationResult | None:
-    """The result of an X-ray; None where there is none."""
-    return next((result for result in allResults() if xrayNode in result.xrayNodes), None)
+    """The result of an X-ray; None where there is none, or the user has removed a part of it that nothing can do without."""
+    return next((result for result in _resultsOf([xrayNode]) if result.isWhole()), None)
 
 
 def showResult(outcome: Outcome) -> RegistrationResult:
@@ -46,7 +47,7 @@ def showResult(outcome: Outcome) -> RegistrationResult:
     """
     sources = outcome.sources
     sources.requireInScene()
-    replaced = [result for result in allResults() if set(sources.xrayNodes) & set(result.xrayNodes)]
+    replaced = _resultsOf(sources.xrayNodes)
     before = _nodes(replaced)
     name = " + ".join(node.GetName() for node in sources.xrayNodes)
     table = replaced[0].table if replaced else _addTable(name)
@@ -55,6 +56,7 @@ def showResult(outcome: Outcome) -> RegistrationResult:
     if outcome.registration is not None:
         cloud = drawPointCloud(cloud, _("{name} points").format(name=name), outcome.registration, sources.ctNode)
     bones = drawBones(_modelsOfBones(sources), outcome.patient, sources.ctNode)
+    refer(table, ORIGINALS_ROLE, sources.xrayNodes)
     refer(table, CAMERA_ROLE, [carm.transformNode for carm in carms])
     refer(table, CT_ROLE, [sources.ctNode])
     refer(table, SEGMENTATION_ROLE, [sources.segmentationNode])
@@ -69,11 +71,18 @@ def showResult(outcome: Outcome) -> RegistrationResult:
     return shown
 
 
-def removeResult(result: RegistrationResult) -> None:
-    """Remove a result's nodes; bone models that another result uses stay."""
-    nodes = _nodes([result])
-    slicer.mrmlScene.RemoveNode(result.table)
+def removeResults(xrayNode: slicer.vtkMRMLVolumeNode) -> None:
+    """Remove the nodes of an X-ray's result; bone models that another result uses stay."""
+    results = _resultsOf([xrayNode])
+    nodes = _nodes(results)
+    for result in results:
+        slicer.mrmlScene.RemoveNode(result.table)
     _removeUnused(nodes)
+
+
+def _resultsOf(xrayNodes: Sequence[slicer.vtkMRMLVolumeNode]) -> list[RegistrationResult]:
+    """The results of any of the X-rays, whole or not."""
+    return [result for result in allResults() if set(xrayNodes) & set(referenced(result.table, ORIGINALS_ROLE))]
 
 
 def _addTable(name: str) -> slicer.vtkMRMLTableNode:
