@@ -19,6 +19,7 @@ from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.progress import ProgressLine, ignore_progress, parse_progress
 from DRRSimulatorLib.view_list import DEFAULTS
 from DRRSimulatorLib.volume_file import place_in_ras
+from slicer.i18n import tr as _
 
 from .background import BackgroundProcess, BackgroundTask, errorText
 
@@ -68,6 +69,7 @@ class Generation:
         self._finish(2)
 
     def _onCancelled(self) -> None:
+        self._lastLine = _("Stopped before the first X-ray.")
         self._finish(1)
 
     def _onLine(self, line: str) -> None:
@@ -79,7 +81,7 @@ class Generation:
 
     def _finish(self, exitCode: int) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._onFinished(exitCode, self._lastLine)
+        self._onFinished(exitCode, self._lastLine or _("The simulation ended without a word."))
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class OutputPanel(Section):
                 parameters.noise,
                 parameters.seed,
                 self._onProgress,
-                self._onFinished,
+                lambda _exitCode, message: self._onFinished(message if self.parameterNode is parameters else ""),
             )
         except InputError as error:
             self._work.tell(str(error))
@@ -128,10 +128,10 @@ class OutputPanel(Section):
         bar.value = progress.done
         bar.format = _("%v of %m, {remaining} left").format(remaining=progress.remaining) if progress.remaining else _("%v of %m")
 
-    def _onFinished(self, exitCode: int, message: str) -> None:
+    def _onFinished(self, message: str) -> None:
         self._generation = None
         self.ui.generateProgressBar.reset()
-        self._work.tell(message or (_("The views are generated.") if exitCode == 0 else _("Generating the views failed.")))
+        self._work.tell(message)
 
 
 def hideParts(drrNode: slicer.vtkMRMLScalarVolumeNode) -> None:

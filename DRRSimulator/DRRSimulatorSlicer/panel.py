@@ -56,9 +56,13 @@ class Panel(VTKObservationMixin):
         for section in self._sections:
             section.setParameterNode(parameterNode)
         if parameterNode is not None:
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
             self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self.updateSoon)
             self.update()
+
+    def _onParametersChanged(self, caller: Any, event: Any) -> None:
+        self.work.forgetMessage()
+        self.updateSoon()
 
     def updateSoon(self, caller: Any = None, event: Any = None) -> None:
         """Bring the panel up to date when the changes that are being made are done."""
@@ -81,8 +85,8 @@ class Panel(VTKObservationMixin):
 
     def _hint(self) -> str:
         """What to do next, or what is seen."""
-        if self.ct.problem:
-            return self.ct.problem
+        if self.ct.problem or self.view.problem:
+            return self.ct.problem or self.view.problem
         if not self.view.preview.running:
             return _("Press Live preview to see the simulated X-ray.")
         return _("Live preview: {view}.").format(view=describeView(viewOf(self._parameterNode)))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import qt
 import slicer
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray
+from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.patient import Patient
 from DRRSimulatorLib.progress import Report, ignore_progress
 from slicer.i18n import tr as _
@@ -56,12 +57,13 @@ class Preview:
 
         Args:
             onFrame: called after each frame.
-            onFailed: called where a frame cannot be made.
+            onFailed: called where a frame cannot be made, with the reason.
         """
         self.carm: CArm | None = None
         self._onFrame, self._onFailed = onFrame, onFailed
         self._patient: Patient | None = None
-        self._wanted: Frame | None = None
+        self._asked: Frame | None = None  # for last
+        self._wanted: Frame | None = None  # the same until it is begun
         self._secondsPerFrame = 0.0
         self._window: tuple[float, float] | None = None  # window and level that were set last
         self._task: BackgroundTask[Any] | None = None
@@ -74,6 +76,11 @@ class Preview:
     def running(self) -> bool:
         """Whether frames are shown."""
         return self._patient is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the frame that was asked for last is shown."""
+        return self._wanted is None and self._task is None
 
     def start(
         self, patient: Patient, ctNode: slicer.vtkMRMLScalarVolumeNode, carm: CArm | None, frame: Frame, secondsPerFrame: float
@@ -92,19 +99,21 @@ class Preview:
         """
         self.carm = carm or createCArm(ctNode.GetName(), ctNode, frame.camera)
         self.carm.setCT(ctNode)
-        self._patient, self._secondsPerFrame, self._window = patient, secondsPerFrame, None
+        self._patient, self._secondsPerFrame, self._window, self._asked = patient, secondsPerFrame, None, None
         self.show(frame)
         return self.carm
 
     def show(self, frame: Frame) -> None:
-        """Show a frame as soon as events that wait are done."""
-        self._wanted = frame
-        if self.running and self._task is None:
+        """Show a frame as soon as events that wait are done; nothing is done for the frame that was asked for last."""
+        if frame == self._asked or not self.running:
+            return
+        self._asked = self._wanted = frame
+        if self._task is None:
             self._timer.start()
 
     def stop(self) -> None:
         """Show no more frames; what is shown stays."""
-        self._patient = None
+        self._patient = self._wanted = None
         self._timer.stop()
         if self._task is not None:
             self._task.cancel()
@@ -115,7 +124,7 @@ class Preview:
             return
         try:
             pose = poseOf(patient, frame.camera, frame.view)
-        except ValueError as error:
+        except InputError as error:
             self._onFailed(error)
             return
         if self._secondsPerFrame < SLOWEST_FRAME_SECONDS:
@@ -134,29 +143,34 @@ class Preview:
         self._task = None
         if self.running:
             self._show(frame, pose, pixels, seconds)
-        if self._wanted is not None:
-            self.show(self._wanted)
+        self._goOn()
 
     def _onTaskFailed(self, error: Exception) -> None:
         self._task = None
         self._onFailed(error)
+        self._goOn()
 
     def _onTaskCancelled(self) -> None:
         self._task = None
-        if self._wanted is not None:  # it was started again meanwhile
-            self.show(self._wanted)
+        self._goOn()
+
+    def _goOn(self) -> None:
+        if self._wanted is not None:
+            self._timer.start()
 
     def _show(self, frame: Frame, pose: FloatArray, pixels: npt.NDArray[np.float32], seconds: float) -> None:
         self._secondsPerFrame = seconds
         carm = self.carm
         if carm is None or carm.transformNode.GetScene() is None:
-            self.stop()  # the user removed the camera
+            self.stop()
+            self._onFailed(InputError(_("The camera of the preview was removed; start the live preview again.")))
             return
         if carm.camera() != frame.camera:
             carm.setCamera(frame.camera)
         carm.setPose(pose)
         name = _("{name} preview").format(name=carm.transformNode.GetName().removesuffix(" camera"))
         node = updateImage(None, name, pixels, frame.previewCamera, carm.transformNode, DRR_ROLE)
+        node.SetHideFromEditors(True)  # it is neither a CT nor an X-ray to choose
         display = node.GetDisplayNode()
         display.SetAndObserveColorNodeID(GREY if frame.boneBright else INVERTED_GREY)
         if self._window in (None, (display.GetWindow(), display.GetLevel())):  # else the user has chosen another one

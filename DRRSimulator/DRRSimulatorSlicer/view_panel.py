@@ -38,7 +38,8 @@ class ViewPanel(Section):
         self.preview = Preview(self._onFrame, self._onFailed)
         self._previewed: tuple[Any, Any] | None = None  # the CT and the segmentation that are prepared
         self._lookingAlong: Any = None  # the camera that the views were arranged for
-        self.ui.previewButton.connect("toggled(bool)", lambda _on: self.update())
+        self.problem = ""  # why the view cannot be shown, in a sentence
+        self.ui.previewButton.connect("toggled(bool)", lambda _on: self._onToggled())
         self.ui.frontalButton.connect("clicked()", lambda: setView(self.parameterNode, CArmView()))
         self.ui.lateralButton.connect("clicked()", lambda: setView(self.parameterNode, CArmView(primary_deg=90)))
         self.ui.cameraButton.connect("clicked()", self.lookAsCamera)
@@ -80,11 +81,17 @@ class ViewPanel(Section):
         super().setParameterNode(parameterNode)
         self._stop()
         self.ui.previewButton.checked = False
+        self.problem = ""
 
     def cleanup(self) -> None:
         """Stop the preview."""
         super().cleanup()
         self._stop()
+
+    def _onToggled(self) -> None:
+        self.problem = ""
+        self.update()
+        self.changed()
 
     def _inputs(self) -> tuple[Any, Any]:
         return self.parameterNode.ct, self.parameterNode.segmentation
@@ -112,6 +119,9 @@ class ViewPanel(Section):
         self.preview.stop()
 
     def _onFrame(self) -> None:
+        if self.problem:
+            self.problem = ""
+            self.changed()
         carm = self.preview.carm
         shown = carm.transformNode, carm.camera()
         if shown == self._lookingAlong:
@@ -124,4 +134,7 @@ class ViewPanel(Section):
             views.resetFreeView()
 
     def _onFailed(self, error: Exception) -> None:
-        self._work.tell(errorText(error))
+        if not self.preview.running:
+            self.ui.previewButton.checked = False
+        self.problem = errorText(error)
+        self.changed()

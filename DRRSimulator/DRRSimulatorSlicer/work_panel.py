@@ -54,13 +54,21 @@ class WorkPanel(Section):
             onFailed: called where there is no result: the user cancelled, or it failed, which is told here.
         """
 
+        startedWith = self.parameterNode
+
+        def end(message: str) -> None:
+            self._task = None
+            self.ui.taskProgressBar.value = 0
+            self.ui.cancelTaskButton.enabled = True
+            self.tell(message if self.parameterNode is startedWith else "")  # of a scene that was closed there is nothing to tell
+
         def fail(message: str) -> None:
-            self._end(message)
+            end(message)
             if onFailed is not None:
                 onFailed()
 
         def finish(result: Any) -> None:
-            self._end("")
+            end("")
             try:
                 onFinished(result)
             except InputError as error:
@@ -94,6 +102,11 @@ class WorkPanel(Section):
         self.message = message
         self.changed()
 
+    def forgetMessage(self) -> None:
+        """What was told is over: the user has gone on."""
+        if not self.running:
+            self.message = ""
+
     def update(self) -> None:
         """Show the progress while work goes on."""
         for widget in (self.ui.taskProgressBar, self.ui.cancelTaskButton):
@@ -119,9 +132,3 @@ class WorkPanel(Section):
     def _onProgress(self, fraction: float, text: str) -> None:
         self.ui.taskProgressBar.value = round(PROGRESS_STEPS * fraction)
         self.tell(text)
-
-    def _end(self, message: str) -> None:
-        self._task = None
-        self.ui.taskProgressBar.value = 0
-        self.ui.cancelTaskButton.enabled = True
-        self.tell(message)

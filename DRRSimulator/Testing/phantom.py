@@ -8,7 +8,7 @@ import numpy as np
 from scene_nodes import add_volume
 
 SHAPE = (44, 50, 48)  # [k, j, i]
-IJK_TO_RAS = np.array([[-2.4, 0.7, 0, 60], [0.7, 2.4, 0, -80], [0, 0, 2.5, 900], [0, 0, 0, 1]])
+IJK_TO_RAS = np.array([[-2.4, 0.7, 0, 60], [-0.7, -2.4, 0, 80], [0, 0, 2.5, 900], [0, 0, 0, 1]])
 BONE_IJK, MARKER_IJK = np.array([26.0, 22.0, 20.0]), np.array([12.0, 31.0, 9.0])
 
 
