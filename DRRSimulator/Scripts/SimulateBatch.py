@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import slicer
 
 if TYPE_CHECKING:
     from DRRSimulatorLib.camera import Camera, CArmView
+    from DRRSimulatorSlicer.generate import Generation
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -71,10 +73,9 @@ def main(argv: Sequence[str]) -> int:
         return tell(error, FAILED)
     except InputError as error:
         return tell(error, BAD_INPUT)
-    except KeyboardInterrupt:
-        return tell("Cancelled.", FAILED)
-    except Exception as error:  # an exception that leaves the script would leave Slicer running
-        return tell(error, FAILED)
+    except Exception:  # one that leaves the script would leave Slicer running
+        traceback.print_exc()
+        return FAILED
 
 
 def generate(
@@ -102,13 +103,18 @@ def generate(
         onFinished=finish,
     )
     try:
-        while generation.running:
-            slicer.app.processEvents()
-            time.sleep(0.01)
+        wait(generation)
     except KeyboardInterrupt:
         generation.stop()
-        raise
+        wait(generation)
     return end[0]
+
+
+def wait(generation: Generation) -> None:
+    """Wait until a generation ends."""
+    while generation.running:
+        slicer.app.processEvents()
+        time.sleep(0.01)
 
 
 def chosenCamera(arguments: argparse.Namespace) -> Camera:
