@@ -71,6 +71,13 @@ def test_outline_and_drr_follow_the_bone(logic: Any, pelvis: PelvisCase, result:
     assert there > 0.995 > before
 
 
+def test_a_bone_moved_off_the_xray_has_no_outline(logic: Any, pelvis: PelvisCase, result: Any) -> None:
+    logic.moveBone(result, (3000, 0, 0, 0, 0, 0))
+    assert result.outlines[0].GetPolyData().GetNumberOfPoints() == 0
+    logic.moveBone(result, (0, 0, 0, 0, 0, 0))
+    assert outline_is_the_shadow(result, pelvis)
+
+
 def test_the_motion_is_read_back_and_reset(logic: Any, result: Any) -> None:
     adjustment, start = logic.adjustment(result, 1), result.carms[1].pose()
     motion = (1.5, -2.5, 8.0, 3.0, -4.0, 5.0)

@@ -85,7 +85,7 @@ def test_progress_only_rises_and_says_what_is_being_done(patient: SmallPatient, 
     register(case.views, patient.ct, case.model, refiner, report=lambda fraction, text: reports.append((fraction, text)))
     fractions, texts = zip(*reports, strict=True)
     assert list(fractions) == sorted(fractions) and fractions[0] == 0 and fractions[-1] <= 1
-    assert list(dict.fromkeys(texts)) == ["Recognising the bone in the X-ray", "Solving for the pose", "Refining the pose"]
+    assert list(dict.fromkeys(texts)) == ["Recognizing the bone in the X-ray", "Solving for the pose", "Refining the pose"]
 
 
 def test_a_report_can_stop_a_refinement(patient: SmallPatient, description: ModelDescription, refiner: Refiner) -> None:

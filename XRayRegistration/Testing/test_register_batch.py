@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from DRRSimulatorLib.camera import invert_pose, save_view
+from DRRSimulatorLib.camera import Camera, invert_pose, save_view
+from DRRSimulatorLib.volume_file import place_in_ras
 from pelvis_case import CAMERA, SAMPLE_CT, PelvisCase
-from registration_scene import SharedPatient
+from registration_scene import SharedPatient, add_ct
 from XRayRegistrationLib.cli import register_xrays
 from XRayRegistrationLib.model import DEFAULT_MODEL
 
@@ -121,6 +122,37 @@ def test_a_distance_and_a_spacing_are_enough_for_a_lone_xray(batch: Callable[...
     assert batch(*given, "--xray", files / "ap.nrrd", "--sdd", 1020, "--pixel-spacing", 1.8, "--no-refine") == 0
     expected = pelvis.unrefined.ras_to_camera()
     assert np.allclose(result(files, "ap")["views"][0]["ras_to_camera"], expected, rtol=0, atol=1e-6)
+
+
+def test_a_dicom_xray_tells_its_geometry_and_polarity(batch: Callable[..., int], files: Path, pelvis: PelvisCase) -> None:
+    image = sitk.GetImageFromArray(np.rint(1000 * pelvis.pixels()).astype(np.uint16))
+    for tag, value in {"0008|0060": "XA", "0018|1110": "1020", "0028|1040": "LIN"}.items():
+        image.SetMetaData(tag, value)
+    image.SetSpacing(CAMERA.pixel_spacing)  # written as that of the detector, as the modality is XA
+    sitk.WriteImage(image, str(files / "ap.dcm"))
+    assert batch(*arguments(files), "--xray", files / "ap.dcm", "--no-refine") == 0
+    (view,) = result(files, "ap")["views"]
+    assert Camera.from_dict(view["camera"]) == CAMERA and view["polarity"] == "intensity"
+    assert np.allclose(view["ras_to_camera"], pelvis.unrefined.ras_to_camera(), atol=0.05)  # its pixels are rounded
+
+
+@pytest.mark.parametrize("option", ["--labels", "--segmentation"])
+def test_bones_may_come_from_a_file(batch: Callable[..., int], files: Path, pelvis: PelvisCase, option: str) -> None:
+    import slicer
+    from DRRSimulatorSlicer.nodes import writeSegmentation
+
+    if option == "--labels":
+        bones = files / "bones.nrrd"
+        image = sitk.GetImageFromArray(pelvis.patient.bones.labels)
+        place_in_ras(image, pelvis.patient.bones.ijk_to_ras)
+        sitk.WriteImage(image, str(bones))
+    else:
+        bones = files / "bones.seg.nrrd"
+        slicer.util.saveNode(writeSegmentation(pelvis.patient.bones, add_ct(pelvis.patient.ct)), str(bones))
+        slicer.mrmlScene.Clear(False)
+    assert batch(*arguments(files, "ap"), option, bones, "--no-refine") == 0
+    (segmentation,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 1
 
 
 def test_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:

@@ -161,7 +161,7 @@ def test_progress_rises_and_can_stop_the_registration(logic: Any, pelvis: Pelvis
     with pytest.raises(Cancelled):
         logic.registerXRay(xray, ct, report=report)
     assert [fraction for fraction, _ in reports] == sorted(fraction for fraction, _ in reports)
-    assert "Recognising the bone in the X-ray" in dict(reports).values() and logic.result(xray) is None
+    assert "Recognizing the bone in the X-ray" in dict(reports).values() and logic.result(xray) is None
 
 
 def test_the_user_s_nodes_stay_as_they_are(logic: Any, pelvis: PelvisCase) -> None:

@@ -69,7 +69,7 @@ def register(
     """
     model.description.check_ct(ct)
     seconds: dict[str, float] = {}
-    report(0.0, "Recognising the bone in the X-ray")
+    report(0.0, "Recognizing the bone in the X-ray")
     start = time.perf_counter()
     inputs = [network_image(view.image, view.camera, model) for view in views]
     seconds["normalise"] = time.perf_counter() - start

@@ -122,7 +122,8 @@ def prepareRegistration(
         views = makeViews()
         patient = makePatient(part(report, SHARE_OF_MODEL, SHARE_OF_MODEL + SHARE_OF_PATIENT))
         model.description.check_ct(patient.ct)
-        model.description.check_bones(patient.bones)
+        if sources.segmentationNode is None or len(patient.bones.names) != len(model.description.labels):
+            model.description.check_bones(patient.bones)  # else they are as many, and segments have no numbers that could differ
         refiner = Refiner(patient.projector, model.description.centre_ras) if refine else None
         registration = register(views, patient.ct, model, refiner, report=part(report, SHARE_OF_MODEL + SHARE_OF_PATIENT, 1.0))
         numbers = result_numbers(registration, names, model.description, patient.surfaces)
