@@ -63,7 +63,7 @@ class XRayRegistrationParameterNode:
         refine: whether the network's pose is refined on the images.
         forceCPU: whether the GPU is left alone.
         comparison: how X-ray and DRR are laid over each other.
-        opacity: of the DRR over the X-ray.
+        opacity: of the DRR over the X-ray, percent.
     """
 
     xray: vtkMRMLScalarVolumeNode
@@ -77,7 +77,7 @@ class XRayRegistrationParameterNode:
     refine: bool = True
     forceCPU: bool = False
     comparison: ComparisonMode = ComparisonMode.BLEND
-    opacity: Annotated[float, WithinRange(0, 1)] = 0.0
+    opacity: Annotated[float, WithinRange(0, 100)] = 0.0
 
 
 class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

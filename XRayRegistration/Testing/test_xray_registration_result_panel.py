@@ -149,7 +149,7 @@ def test_the_xray_is_compared_with_the_drr(views: Any, user: PanelUser, result: 
     user.wait(0.05)
     composite = slicer.app.layoutManager().sliceWidget("XRay1").mrmlSliceCompositeNode()
     assert composite.GetBackgroundVolumeID() == result.xraysOnDetector[0].GetID()
-    drag(user, user.ui.opacitySlider, 0.7)
+    drag(user, user.ui.opacitySlider, 70)
     assert composite.GetForegroundVolumeID() == result.drrs[0].GetID()
     assert composite.GetForegroundOpacity() == pytest.approx(0.7, abs=0.02)
     events.choose(user.ui.comparisonComboBox, "Checkerboard")

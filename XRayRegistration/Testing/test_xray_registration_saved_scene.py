@@ -19,7 +19,7 @@ def reopened(user: PanelUser, scene: Any, tmp_path: Path) -> PanelUser:
     user.parameters.forceCPU = True
     user.choose(user.load(), user.load_ct())
     user.register()
-    user.parameters.opacity = 0.25
+    user.parameters.opacity = 25.0
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     scene.Clear(False)
     user.wait(0.05)
@@ -34,7 +34,7 @@ def test_choices_and_geometry_come_back(reopened: PanelUser) -> None:
     assert ui.xraySelector.currentNode().GetName() == "AP"
     assert ui.ctSelector.currentNode().GetName() == "CT"
     assert not ui.refineCheckBox.checked and ui.forceCPUCheckBox.checked
-    assert ui.opacitySlider.value == 0.25
+    assert ui.opacitySlider.value == 25
     assert ui.distanceSpinBox.value == 1020
     assert ui.registerButton.enabled
 

@@ -53,7 +53,7 @@ class ComparePanel(Section):
             return
         for comparison in self._comparisons:
             if isBlend:
-                comparison.blend(parameters.opacity)
+                comparison.blend(parameters.opacity / 100)
             else:
                 comparison.checkerboard()
 
