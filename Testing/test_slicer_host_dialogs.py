@@ -57,6 +57,13 @@ def test_a_dialog_of_the_modules_own_is_known_by_its_labels(answer_dialog: Any) 
     assert dialog.exec_() == 1
 
 
+def test_no_other_program_is_started(answer_dialog: Any) -> None:
+    import qt
+
+    answer_dialog("results", True)
+    assert qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile("/data/results"))
+
+
 def test_a_dialog_without_an_answer_fails_the_test_with_its_text(scene: Any) -> None:
     import qt
     from slicer_host import strictness

@@ -226,9 +226,11 @@ def test_a_base_class_has_neither_enter_nor_exit(scene: Any) -> None:
 )
 def test_a_panel_that_asks_for_what_does_not_exist_is_refused(scene: Any, tmp_path: Path, fault: dict[str, str], message: str) -> None:
     import slicer
+    from slicer_host import strictness
 
     with pytest.raises(Exception, match=message):
         slicer.util.loadUI(str(write_panel(tmp_path / "Broken.ui", **fault)))
+    strictness.take_errors()
 
 
 def test_a_widget_that_the_host_does_not_know_is_named(scene: Any, tmp_path: Path) -> None:

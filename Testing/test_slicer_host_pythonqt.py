@@ -49,14 +49,16 @@ def test_an_unknown_attribute_is_neither_set_nor_got(class_name: str) -> None:
     assert not hasattr(widget, "nosuch")
 
 
-def test_connecting_an_unknown_signal_raises_where_slicer_only_prints() -> None:
+def test_connecting_an_unknown_signal_raises_and_fails_the_test_where_slicer_only_prints() -> None:
     import ctk
     import qt
+    from slicer_host import strictness
 
     with pytest.raises(ValueError, match="QPushButton has no signal"):
         qt.QPushButton().connect("nosuch(bool)", print)
     with pytest.raises(ValueError, match="ctkSliderWidget has no signal"):
         ctk.ctkSliderWidget().connect("valueChanged(int)", print)
+    assert len(strictness.take_errors()) == 2
 
 
 def test_a_signal_is_connected_by_its_signature_or_as_an_attribute() -> None:

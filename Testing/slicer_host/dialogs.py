@@ -1,10 +1,10 @@
-"""Dialogs that would wait for a person: a test says beforehand what the answer is, any other dialog fails the test."""
+"""Dialogs that would wait for a person, and other programs: a test says beforehand what the answer is, any other fails it."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from PySide6 import QtWidgets
+from PySide6 import QtGui, QtWidgets
 
 from slicer_host import strictness
 
@@ -49,6 +49,8 @@ def install() -> None:
         setattr(QtWidgets.QInputDialog, name, staticmethod(_enter_text))
     for name in ("getInt", "getDouble"):
         setattr(QtWidgets.QInputDialog, name, staticmethod(_enter_number))
+    QtWidgets.QColorDialog.getColor = staticmethod(_choose_color)
+    QtGui.QDesktopServices.openUrl = staticmethod(_open_url)
 
 
 def _ask(*texts: str, refused: Any) -> Any:
@@ -86,3 +88,11 @@ def _enter_text(parent: Any, title: str, label: str = "", *arguments: Any) -> st
 
 def _enter_number(parent: Any, title: str, label: str = "", value: float = 0, *arguments: Any) -> float:
     return _ask(title, label, refused=value)
+
+
+def _choose_color(initial: Any = None, parent: Any = None, title: str = "", *arguments: Any) -> QtGui.QColor:
+    return _ask(title or "color dialog", refused=QtGui.QColor())
+
+
+def _open_url(url: Any) -> bool:
+    return _ask(url.toString(), refused=False)

@@ -12,6 +12,11 @@ from typing import Any
 import qt
 import slicer
 
+try:
+    from PySide6.QtTest import QTest
+except ImportError:  # in a real Slicer, whose PythonQt has no such module
+    QTest = None
+
 DRAG_STEPS = 10  # positions between the first and the last of a dragged slider
 
 
@@ -41,9 +46,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0, message: st
 def click(button: Any) -> None:
     """Clicks a button with the left mouse button."""
     assert_usable(button)
-    if hasattr(qt, "QTest"):
+    if QTest is not None:
         inside = qt.QPoint(min(10, button.width // 2), min(10, button.height // 2))
-        qt.QTest.mouseClick(button, qt.Qt.LeftButton, qt.Qt.NoModifier, inside)
+        QTest.mouseClick(button, qt.Qt.LeftButton, qt.Qt.NoModifier, inside)
     else:
         button.click()
     process_events()
@@ -69,9 +74,9 @@ def type_text(widget: Any, text: str) -> None:
     assert_usable(widget)
     line = widget if isinstance(widget, qt.QLineEdit) else widget.findChild(qt.QLineEdit)
     line.selectAll()
-    if hasattr(qt, "QTest"):
-        qt.QTest.keyClicks(line, text)
-        qt.QTest.keyClick(line, qt.Qt.Key_Return)
+    if QTest is not None:
+        QTest.keyClicks(line, text)
+        QTest.keyClick(line, qt.Qt.Key_Return)
     else:
         line.text = text
     process_events()

@@ -9,7 +9,6 @@ import sys
 import types
 
 import slicer
-from PySide6 import QtTest
 
 from slicer_host import dialogs, pythonqt
 
@@ -27,7 +26,7 @@ def install() -> None:
     pythonqt.install()
     dialogs.install()
     qt, ctk = types.ModuleType("qt"), types.ModuleType("ctk")
-    for module in (*pythonqt.QT_MODULES, QtTest):
+    for module in pythonqt.QT_MODULES:
         for name in dir(module):
             if name.startswith("Q"):
                 setattr(qt, name, getattr(module, name))

@@ -94,7 +94,9 @@ def _find(sender: QtCore.QObject, signature: str) -> tuple[str, Any, Callable[[A
         return name, _pyside_signal(sender, name), stand_in[normalized]
     has_own_types = any(own.startswith(f"{name}(") for own in stand_in)
     if has_own_types or sender.metaObject().indexOfSignal(normalized) < 0:
-        raise UnknownSignal(f"{type(sender).__name__} has no signal {signature}")
+        message = f"{type(sender).__name__} has no signal {signature}"
+        strictness.errors.append(message)  # fails the test even if somebody catches the exception
+        raise UnknownSignal(message)
     bound = _pyside_signal(sender, name)
     types = types.rstrip(")")
     return name, bound[types] if types else bound, None
