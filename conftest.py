@@ -73,8 +73,10 @@ def views(slicer_app: Any, scene: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def load_module(scene: Any) -> Iterator[Any]:
+def load_module(request: pytest.FixtureRequest, scene: Any) -> Iterator[Any]:
     """``load_module("DRRSimulator")`` opens a module's panel and gives its widget; ``load_module.module(name)`` the Python module."""
+    if "views" in request.fixturenames:
+        request.getfixturevalue("views")  # so that panels close before their views do
     from slicer_host.module_loader import ModuleLoader
 
     loader = ModuleLoader()
