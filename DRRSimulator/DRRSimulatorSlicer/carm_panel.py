@@ -88,7 +88,7 @@ class CArmPanel(Section):
             self._work.tell(_("This geometry is outside of what can be simulated here: {reason}").format(reason=error))
 
     def _onCalibrationClicked(self) -> None:
-        filters = _("Calibrations (*.txt *.json *.csv);;All files (*)")
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load a calibration"), "", filters)
+        filters = _("Geometries (*.txt *.json *.csv);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load a geometry"), "", filters)
         if path:
             self.loadCalibration(path)

@@ -135,11 +135,14 @@ def test_dragging_an_angle_turns_the_camera_and_the_image(live: Any) -> None:
 
 
 def test_of_many_changes_only_the_last_is_drawn(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from DRRSimulatorSlicer import preview
+
+    monkeypatch.setattr(preview, "SLOWEST_FRAME_SECONDS", float("inf"))
     drawn = record_frames(monkeypatch)
     for angle in range(1, 31):
         parameters(live).primary = float(angle)
     wait_for_frame(live)
-    assert drawn == [(30.0, True)]
+    assert drawn == [(30.0, True)]  # on the main thread, where the next event waits for it
 
 
 def test_slow_frames_are_computed_in_a_thread_and_the_last_one_wins(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +296,7 @@ def test_a_calibration_is_taken_over(widget: Any, tmp_path: Path) -> None:
 
     assert qt
     save_view(tmp_path / "camera.json", CAMERA)
-    dialogs.answer("Load a calibration", str(tmp_path / "camera.json"))
+    dialogs.answer("Load a geometry", str(tmp_path / "camera.json"))
     click(widget.ui.calibrationButton)
     assert cameraOf(parameters(widget)) == CAMERA
 
@@ -519,4 +522,7 @@ def test_no_text_of_the_panel_is_cut_at_slicers_usual_width(widget: Any) -> None
     texts = [*widget.parent.findChildren(qt.QPushButton), *widget.parent.findChildren(qt.QLabel), *widget.parent.findChildren(qt.QCheckBox)]
     cut = [text.text for text in texts if text.visible and text.width < text.minimumSizeHint.width()]
     assert texts and cut == []
+    for selector in (widget.ui.presetSelector, widget.ui.polaritySelector):
+        choices = [selector.itemText(row) for row in range(selector.count)]
+        assert max(selector.fontMetrics().horizontalAdvance(choice) for choice in choices) < selector.width - 30  # the arrow and the frame
     assert widget.ui.researchLabel.text == "Research use only."
