@@ -89,6 +89,17 @@ def test_the_motion_is_read_back_and_reset(logic: Any, result: Any) -> None:
     assert np.allclose(adjustment.motion, 0, atol=1e-9) and np.allclose(result.carms[1].pose(), start) and not result.movedByHand()
 
 
+def test_what_was_measured_of_the_registered_pose_is_not_told_of_another(logic: Any, result: Any) -> None:
+    def tells(quantity: str) -> bool:
+        return any(quantity in result.table.GetCellText(row, 0) for row in range(result.table.GetNumberOfRows()))
+
+    assert tells("Distance of recognized points") and tells("Recognized points that agree")
+    logic.moveBone(result, (5, 0, 0, 0, 0, 0))
+    assert not tells("ecognized points") and tells("Source to center of the bone")
+    logic.adjustment(result).reset()
+    assert tells("Distance of recognized points") and tells("Recognized points that agree")
+
+
 def test_a_camera_that_was_dragged_is_followed(logic: Any, pelvis: PelvisCase, result: Any) -> None:
     import slicer
     import vtk

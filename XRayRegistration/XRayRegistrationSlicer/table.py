@@ -19,12 +19,17 @@ ROWS_IN_WORDS = 3  # the first ones, which the panel shows above the table
 
 
 def fillTable(result: RegistrationResult) -> None:
-    """Write a result's numbers into its table, at the poses that its cameras have now."""
-    numbers = result.numbers
-    rows = [*_trustRows(result), *_agreementRows(numbers)]
+    """Write a result's numbers into its table, at the poses that its cameras have now.
+
+    What was measured of the pose that was registered is left out where the bone was moved by hand since.
+    """
+    numbers, moved = result.numbers, result.movedByHand()
+    rows = [*_trustRows(result), *([] if moved else _agreementRows(numbers))]
     for number, carm in enumerate(result.carms):
         prefix = f"{numbers['views'][number]['xray']}: " if len(result.carms) > 1 else ""
-        rows += [(prefix + quantity, value, unit) for quantity, value, unit in _viewRows(numbers, number, carm.pose())]
+        view = numbers["views"][number]
+        viewRows = [*_poseRows(numbers["bone_centre_ras"], carm.pose()), *([] if moved else _pointRows(view)), _distanceRow(view)]
+        rows += [(prefix + quantity, value, unit) for quantity, value, unit in viewRows]
     rows.append((_("Time"), f"{sum(numbers['seconds'].values()):.1f}", "s"))
     table = vtk.vtkTable()
     for number, title in enumerate((_("Quantity"), _("Value"), _("Unit"))):
@@ -61,15 +66,22 @@ def _agreementRows(numbers: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def _viewRows(numbers: dict[str, Any], number: int, rasToCamera: FloatArray) -> list[Row]:
-    view, centre = numbers["views"][number], numbers["bone_centre_ras"]
+def _poseRows(centre: list[float], rasToCamera: FloatArray) -> list[Row]:
     seen = CArmView.from_pose(rasToCamera, centre)
     return [
         (_("LAO") if seen.primary_deg >= 0 else _("RAO"), f"{abs(seen.primary_deg):.1f}", _("degrees")),
         (_("Cranial") if seen.secondary_deg >= 0 else _("Caudal"), f"{abs(seen.secondary_deg):.1f}", _("degrees")),
         (_("Rotation about the beam"), f"{seen.roll_deg:.1f}", _("degrees")),
         (_("Source to center of the bone"), f"{np.hypot(seen.source_to_point_mm, np.hypot(*seen.offset_mm)):.1f}", "mm"),
+    ]
+
+
+def _pointRows(view: dict[str, Any]) -> list[Row]:
+    return [
         (_("Recognized points that agree"), _("{count} of {all}").format(count=view["inliers"], all=view["correspondences"]), _("points")),
         (_("Median uncertainty of those points"), f"{view['inlier_sigma_mm']['median']:.1f}", "mm"),
-        (_("Source to detector"), f"{view['camera']['source_to_detector_distance']:.1f}", "mm"),
     ]
+
+
+def _distanceRow(view: dict[str, Any]) -> Row:
+    return _("Source to detector"), f"{view['camera']['source_to_detector_distance']:.1f}", "mm"
