@@ -73,6 +73,11 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
 
         Raises:
             InputError: if the node is no CT, or has no bone.
+
+        Example:
+            >>> segmentationNode = logic.segmentBone(ctNode)
+            >>> segmentationNode.GetSegmentation().GetNthSegment(0).GetName()
+            'bone'
         """
         from DRRSimulatorLib.progress import ignore_progress
 
@@ -140,6 +145,12 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
 
         Raises:
             InputError: if the nodes cannot be used, or the view is impossible.
+
+        Example:
+            >>> drrNode = logic.simulate(ctNode, camera, CArmView(primary_deg=90), polarity="attenuation")
+            >>> logic.geometry(drrNode) == camera
+            True
+            >>> sameNode = logic.simulate(ctNode, camera, CArmView(primary_deg=-90), outputNode=drrNode)
         """
         from DRRSimulatorLib.progress import ignore_progress
 
@@ -228,6 +239,13 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
 
         Raises:
             InputError: if the nodes cannot be used.
+
+        Example:
+            >>> generation = logic.generate(ctNode, folder, 2, camera)
+            >>> while generation.running:  # in a script; else the application goes on by itself
+            ...     slicer.app.processEvents()
+            >>> sorted(path.name for path in folder.iterdir())
+            ['view_0001.json', 'view_0001.tiff', 'view_0002.json', 'view_0002.tiff']
         """
         from .generate import Generation, ViewSet
         from .nodes import readBones, readCT

@@ -88,7 +88,11 @@ def showSimulatedXRay(
         ctNode: the CT that it is of.
         outputNode: the volume to update; None: a new one.
     """
-    name = outputNode.GetName() if outputNode else _("{ct} DRR {view}").format(ct=ctNode.GetName(), view=describeView(xray.view))
+    if outputNode is not None:
+        name = outputNode.GetName()
+    else:
+        name = _("{ct} DRR {view}").format(ct=ctNode.GetName(), view=describeView(xray.view))
+        name = slicer.mrmlScene.GenerateUniqueName(name)  # selectors take no notice of a change between nodes of one name
     carm = CArm.find(outputNode.GetParentTransformNode()) if outputNode else None
     if carm is None:
         carm = createCArm(name, ctNode, xray.camera)

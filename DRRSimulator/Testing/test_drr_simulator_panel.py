@@ -442,6 +442,31 @@ def test_images_in_the_folder_are_replaced_only_after_a_question(with_ct: Any, t
     assert not with_ct.panel.output.generating
 
 
+def test_the_preview_is_seen_upright_in_the_xray_view_and_the_3d_view_gives_its_direction(views: Any, load_module: Any) -> None:
+    import slicer
+    from slicer_host.events import click, select_node
+
+    widget = load_module("DRRSimulator")
+    ct = add_phantom()
+    select_node(widget.ui.ctSelector, ct)
+    start_preview(widget)
+    logic = slicer.app.applicationLogic().GetSliceLogic(slicer.mrmlScene.GetSingletonNode("XRay1", "vtkMRMLSliceNode"))
+    shown = logic.GetSliceCompositeNode().GetBackgroundVolumeID()
+    assert shown == parameters(widget).previewCamera.GetNodeReference("drr").GetID()
+
+    camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(slicer.mrmlScene.GetNodeByID("vtkMRMLViewNode1"))
+    middle = np.array(widget.panel.view.preview._patient.centre_ras)
+    camera.SetFocalPoint(*middle)
+    camera.SetPosition(*(middle + 300 * np.array([1, -1, 0])))  # behind the patient, at the right: RAO is where it looks from, LAO where to
+    camera.SetViewUp(0, 0, 1)
+    click(widget.ui.cameraButton)
+    assert widget.ui.primarySlider.value == pytest.approx(45) and widget.ui.secondarySlider.value == pytest.approx(0, abs=1e-6)
+    camera.SetFocalPoint(*(middle + 5000 * np.array([0, 0, 1])))
+    click(widget.ui.cameraButton)
+    widget.panel.update()
+    assert "looks past the bones" in widget.ui.statusLabel.text and widget.ui.primarySlider.value == pytest.approx(45)
+
+
 def test_a_scene_that_is_opened_again_goes_on_where_it_was_saved(live: Any, load_module: Any, tmp_path: Path) -> None:
     import slicer
     from DRRSimulatorSlicer.parameters import cameraOf, setCamera, viewOf
