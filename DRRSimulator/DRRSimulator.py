@@ -1,7 +1,5 @@
 """Slicer module that simulates X-rays of a patient's CT."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from typing import Annotated, Any

@@ -25,7 +25,7 @@ def setCamera(parameterNode: Any, camera: Camera) -> None:
     rows, columns = camera.image_size
     with slicer.util.NodeModify(parameterNode):
         parameterNode.sourceToDetector = float(camera.source_to_detector_distance)
-        parameterNode.rows, parameterNode.columns = rows, columns
+        parameterNode.rows, parameterNode.columns = int(rows), int(columns)
         parameterNode.pixelSpacingX, parameterNode.pixelSpacingY = map(float, camera.pixel_spacing)
         parameterNode.principalOffsetX = float(camera.principal_point[0] - (columns - 1) / 2)
         parameterNode.principalOffsetY = float(camera.principal_point[1] - (rows - 1) / 2)
@@ -44,5 +44,7 @@ def setView(parameterNode: Any, view: CArmView) -> None:
         ValueError: if an offset is outside the range of its parameter; the parameters may be changed in part.
     """
     with slicer.util.NodeModify(parameterNode):
-        parameterNode.primary, parameterNode.secondary, parameterNode.roll = view.primary_deg, view.secondary_deg, view.roll_deg
-        parameterNode.offsetX, parameterNode.offsetY = view.offset_mm
+        parameterNode.primary = float(view.primary_deg)
+        parameterNode.secondary = float(view.secondary_deg)
+        parameterNode.roll = float(view.roll_deg)
+        parameterNode.offsetX, parameterNode.offsetY = map(float, view.offset_mm)
