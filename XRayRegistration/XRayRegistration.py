@@ -127,7 +127,8 @@ class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneReady(self, caller: Any, event: Any) -> None:
-        """Show the scene that is there now."""
+        """Show the scene that is there now; while it was read, the nodes that the parameters refer to came later than those."""
+        self.setParameterNode(None)
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -141,16 +142,24 @@ class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the scene's parameter node, and choose what is obvious."""
         from XRayRegistrationSlicer.defaults import chooseInputs
 
-        self.setParameterNode(XRayRegistrationParameterNode(self.logic.getParameterNode()))
+        parameterNode = XRayRegistrationParameterNode(self.logic.getParameterNode())
+        if self._parameterNode is None or self._parameterNode.parameterNode is not parameterNode.parameterNode:
+            self.setParameterNode(parameterNode)
+        else:
+            self._connect()
         chooseInputs(self._parameterNode)
+        self.panel.update()
 
     def setParameterNode(self, parameterNode: XRayRegistrationParameterNode | None) -> None:
         """Connect the panel with a parameter node; None disconnects it."""
         self._disconnect()
         self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
+        self._connect()
         self.panel.setParameterNode(parameterNode)
+
+    def _connect(self) -> None:
+        if self._parameterNode is not None and self._guiTag is None:
+            self._guiTag = self._parameterNode.connectGui(self.ui)
 
     def _disconnect(self) -> None:
         if self._parameterNode is not None and self._guiTag is not None:

@@ -218,9 +218,30 @@ def test_another_frame_of_a_sequence_is_looked_at_again(user: PanelUser) -> None
     user.wait_until(lambda: "bright" in user.ui.brightnessLabel.text, "the second frame is looked at")
 
 
-def test_reloading_brings_new_code_and_a_panel_that_works(user: PanelUser) -> None:
+def test_a_color_image_is_an_xray_too(user: PanelUser) -> None:
+    from registration_scene import add_xray
+    from slicer_host import events
+
+    color = add_xray(np.repeat(user.pelvis.pixels()[..., None], 3, axis=2), "color", "vtkMRMLVectorVolumeNode")
+    events.select_node(user.ui.xraySelector, color)
+    user.wait_until(lambda: "dark" in user.ui.brightnessLabel.text, "it is looked at")
+    assert "Enter the geometry of color" in user.status
+
+
+def test_what_was_found_stays_in_view_when_the_user_overrules_it(user: PanelUser) -> None:
+    from slicer_host import events
+
+    events.select_node(user.ui.xraySelector, user.load())
+    events.choose(user.ui.brightnessComboBox, "Bone is bright")
+    user.wait_until(lambda: user.ui.brightnessLabel.text == "Found: bone is dark", "it is looked at")
+
+
+def test_reloading_brings_new_code_and_a_panel_that_works(user: PanelUser, monkeypatch: pytest.MonkeyPatch) -> None:
     import slicer
 
+    for name, module in list(sys.modules.items()):  # the other tests go on with the code that they have imported
+        if name.startswith(("XRayRegistration", "DRRSimulator")):
+            monkeypatch.setitem(sys.modules, name, module)
     user.choose(user.load(), user.load_ct())
     before = sys.modules["XRayRegistrationSlicer.panel"]
     user.widget.onReload()

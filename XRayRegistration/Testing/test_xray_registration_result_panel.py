@@ -69,6 +69,17 @@ def test_verdicts_are_told_in_words(user: PanelUser, result: Any, verdict: Verdi
     assert user.ui.verdictReasonLabel.text == verdict.reason
 
 
+def test_the_result_of_another_frame_is_not_taken_for_this_one(user: PanelUser, result: Any) -> None:
+    import slicer
+
+    slicer.util.updateVolumeFromArray(user.parameters.xray, user.pelvis.pixels(1)[None])
+    user.wait(0.05)
+    assert user.ui.verdictLabel.text == "Check it"
+    assert "shows another image" in user.ui.verdictReasonLabel.text
+    user.register()
+    assert "shows another image" not in user.ui.verdictReasonLabel.text
+
+
 def test_removing_the_result_leaves_what_the_user_had(user: PanelUser) -> None:
     user.parameters.refine = False
     user.choose(user.load(), user.load_ct())

@@ -11,6 +11,7 @@ import slicer
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import ignore_progress
 from DRRSimulatorSlicer.background import errorText
+from DRRSimulatorSlicer.dependencies import Dependencies
 from DRRSimulatorSlicer.section import allow
 from slicer.i18n import tr as _
 
@@ -33,15 +34,17 @@ class AdjustPanel(Section):
     The CT is made ready for it when the section is opened, which takes a while if the scene was saved and opened again.
     """
 
-    def __init__(self, *args: Any, register: RegisterPanel) -> None:
+    def __init__(self, *args: Any, register: RegisterPanel, dependencies: Dependencies) -> None:
         """Connect the controls.
 
         Args:
             args: as for `Section`.
             register: runs the refinement.
+            dependencies: asked whether simulated X-rays can be drawn.
         """
         super().__init__(*args)
         self._register = register
+        self._dependencies = dependencies
         self._lookup = Lookup()
         self._adjusted: tuple[Any, ...] = ()  # result and X-ray that the adjustment is for
         self._adjustment: Adjustment | None = None
@@ -121,6 +124,8 @@ class AdjustPanel(Section):
             self.changed()
 
         try:
+            if self._dependencies.missing("registration"):
+                raise InputError(_("Python packages are missing; press Register to install them."))
             prepare = self.logic.preparePatient(result)
         except InputError as error:
             self._message = str(error)

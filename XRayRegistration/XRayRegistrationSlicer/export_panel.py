@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from DRRSimulatorLib.errors import InputError
 from slicer.i18n import tr as _
 
@@ -28,7 +29,8 @@ class ExportPanel(Section):
     def _onExport(self) -> None:
         folder = self.ui.exportDirectoryButton.directory
         try:
-            files = self.logic.exportResult(self.logic.result(self.parameterNode.xray), folder)
+            with slicer.util.WaitCursor():
+                files = self.logic.exportResult(self.logic.result(self.parameterNode.xray), folder)
         except (InputError, OSError) as error:
             self.ui.exportLabel.text = str(error)
             return

@@ -94,6 +94,7 @@ class ModelPanel(Section):
             self._say(_("Trained for this CT, with: {bones}.").format(bones=", ".join(description.labels.values())))
         else:
             self._say(_("This model was trained for another CT. Train one for this CT below, or choose its file."), problem=True)
+            self.ui.trainingGroupBox.collapsed = False
 
     def _say(self, text: str, problem: bool = False) -> None:
         self.ui.modelLabel.text = text

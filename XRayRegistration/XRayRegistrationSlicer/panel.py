@@ -49,7 +49,7 @@ class Panel(VTKObservationMixin):
             TrainingPanel(*common, dependencies=dependencies),
             self.register,
             ResultPanel(*common),
-            AdjustPanel(*common, register=self.register),
+            AdjustPanel(*common, register=self.register, dependencies=dependencies),
             ComparePanel(*common),
             ExportPanel(*common),
         ]
@@ -70,7 +70,6 @@ class Panel(VTKObservationMixin):
         if parameterNode is not None:
             self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
             self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self.updateSoon)
-            self.update()
 
     def updateSoon(self, caller: Any = None, event: Any = None) -> None:
         """Bring the panel up to date when the changes that are being made are done."""

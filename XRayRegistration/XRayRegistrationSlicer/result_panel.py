@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
+from DRRSimulatorSlicer import nodes
 from slicer.i18n import tr as _
+from XRayRegistrationLib.trust import Verdict
 
+from .result import NUMBERS_ATTRIBUTE, RegistrationResult
 from .results import showInViews
 from .section import Section
 from .table import ROWS_IN_WORDS
 
 VERDICT_STYLE = "background-color: {color}; color: white; border-radius: 4px; padding: 8px; font: bold 16px"
 COLORS = {"reliable": "#2e7d32", "check": "#b26a00", "rejected": "#b71c1c"}
+ANOTHER_IMAGE = Verdict("check", None, _("The X-ray shows another image than the one that was registered; register it again."))
 
 
 class ResultPanel(Section):
@@ -24,6 +29,8 @@ class ResultPanel(Section):
         self.ui.removeButton.connect("clicked()", self._onRemove)
         self.ui.showButton.connect("clicked()", self._onShow)
         self._tableNode: slicer.vtkMRMLTableNode | None = None
+        self._compared: tuple[Any, ...] = ()  # images, the last time that they were compared
+        self._isAnother = False
 
     def update(self) -> None:
         """Show the result that is in the scene."""
@@ -36,10 +43,21 @@ class ResultPanel(Section):
             ui.verdictLabel.styleSheet = ""
             ui.verdictReasonLabel.text = ""
         else:
-            verdict = result.verdict
+            verdict = ANOTHER_IMAGE if self._showsAnotherImage(result) else result.verdict
             ui.verdictLabel.text = _headline(verdict)
             ui.verdictLabel.styleSheet = VERDICT_STYLE.format(color=COLORS[verdict.level])
             ui.verdictReasonLabel.text = verdict.reason
+
+    def _showsAnotherImage(self, result: RegistrationResult) -> bool:
+        """Whether the X-ray is no longer the image that was registered: the user may have gone on to another frame of a sequence."""
+        xrayNode = self.parameterNode.xray
+        state = (result.table, result.table.GetAttribute(NUMBERS_ATTRIBUTE), xrayNode.GetImageData().GetMTime())
+        if state != self._compared:
+            self._compared = state
+            registered = result.xraysOnDetector[result.xrayNodes.index(xrayNode)]
+            now = nodes.readXRayPixels(xrayNode).astype(np.float32)
+            self._isAnother = registered is None or not np.array_equal(slicer.util.arrayFromVolume(registered)[0], now)
+        return self._isAnother
 
     def _showTable(self, tableNode: slicer.vtkMRMLTableNode | None) -> None:
         table = self.ui.resultTableView
@@ -63,7 +81,7 @@ class ResultPanel(Section):
         self.changed()
 
 
-def _headline(verdict: Any) -> str:
+def _headline(verdict: Verdict) -> str:
     """A verdict in a few words."""
     words = {"reliable": _("Reliable"), "check": _("Check it"), "rejected": _("Rejected")}[verdict.level]
     if verdict.expected_error_mm is None:

@@ -99,6 +99,8 @@ class TrainingPanel(Section):
         self._tell(_("Preparing the training"))
 
     def _onProgress(self, line: ProgressLine) -> None:
+        if not self.running:
+            return  # the panel is gone
         self.ui.trainingProgressBar.maximum = line.total
         self.ui.trainingProgressBar.value = line.done
         self._tell(str(line))

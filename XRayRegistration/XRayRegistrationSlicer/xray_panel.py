@@ -9,9 +9,9 @@ from DRRSimulatorLib.errors import InputError
 from DRRSimulatorSlicer import nodes, views
 from DRRSimulatorSlicer.background import errorText
 from slicer.i18n import tr as _
+from XRayRegistrationLib.exposed_field import Polarity, guess_polarity
 from XRayRegistrationLib.xray import XRay
 
-from .choices import Brightness
 from .field_border import drawBorder
 from .section import Lookup, Section
 
@@ -80,13 +80,16 @@ class XRayPanel(Section):
             self.ui.fieldLabel.text = str(error)
             return
 
-        self._lookup.start(lambda: XRay.from_pixels(pixels, polarity), self._onFound, self._onFailed)
+        def look() -> tuple[XRay, Polarity]:
+            guess = guess_polarity(pixels)
+            return XRay.from_pixels(pixels, polarity or guess), guess
 
-    def _onFound(self, found: XRay) -> None:
+        self._lookup.start(look, self._onFound, self._onFailed)
+
+    def _onFound(self, seen: tuple[XRay, Polarity]) -> None:
+        found, guess = seen
         self._found = found
-        if self.parameterNode.brightness is Brightness.AUTOMATIC:
-            dark = found.polarity == "intensity"
-            self.ui.brightnessLabel.text = _("Found: bone is dark") if dark else _("Found: bone is bright")
+        self.ui.brightnessLabel.text = _("Found: bone is dark") if guess == "intensity" else _("Found: bone is bright")
         share = found.field.mean()
         self.ui.fieldLabel.text = _("The whole image") if share == 1 else _("{share:.0%} of the image").format(share=share)
         self._showBorder()
