@@ -1,7 +1,5 @@
 """Slicer module that finds where the bone of a patient's CT is in X-rays of the patient."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Annotated, Any
