@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,17 @@ def answer_dialog(scene: Any) -> Iterator[Any]:
     yield dialogs.answer
     unused = dialogs.take_unused()
     assert not unused, f"no dialog asked: {unused}"
+
+
+@pytest.fixture
+def kept_code() -> Iterator[None]:
+    """For tests that reload a module: afterwards the other tests go on with the code that they have imported, and no other."""
+
+    def ours() -> dict[str, Any]:
+        return {name: module for name, module in sys.modules.items() if name.startswith(("DRRSimulator", "XRayRegistration"))}
+
+    before = ours()
+    yield
+    for name in ours().keys() - before.keys():
+        del sys.modules[name]
+    sys.modules.update(before)

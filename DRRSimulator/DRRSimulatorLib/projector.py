@@ -174,7 +174,7 @@ class _Views:
         if self.ras_to_camera.ndim != 3 or self.ras_to_camera.shape[1:] != (4, 4):
             raise ValueError(f"ras_to_camera must have shape (views, 4, 4), not {self.ras_to_camera.shape}")
         self.count = len(self.ras_to_camera)
-        cameras = [camera] * self.count if isinstance(camera, Camera) else list(camera)
+        cameras = list(camera) if isinstance(camera, Sequence) else [camera] * self.count
         if len(cameras) != self.count or len({c.image_size for c in cameras}) > 1:
             raise ValueError(f"{self.count} views need one camera, or as many cameras of one image size; got {len(cameras)}")
         self.image_size = cameras[0].image_size if cameras else (0, 0)

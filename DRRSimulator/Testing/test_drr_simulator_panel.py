@@ -106,22 +106,18 @@ def test_the_preview_goes_on_after_another_module_was_visited(live: Any) -> None
     assert live.ui.secondarySlider.value == 21
 
 
-def test_a_reload_forgets_the_code_that_was_loaded(widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_forgets_the_code_that_was_loaded(widget: Any, kept_code: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     import slicer.ScriptedLoadableModule as scripted
 
-    before = dict(sys.modules)
     left: list[str] = []
 
     def reload(self: Any) -> None:
         left.extend(name for name in sys.modules if name.startswith(("DRRSimulatorSlicer", "DRRSimulatorLib")))
 
     monkeypatch.setattr(scripted.ScriptedLoadableModuleWidget, "onReload", reload)
-    try:
-        widget.onReload()
-    finally:
-        sys.modules.update(before)
+    widget.onReload()
     assert left == []
 
 
