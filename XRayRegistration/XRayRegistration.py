@@ -113,8 +113,12 @@ class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.cleanup()
 
     def enter(self) -> None:
-        """Follow the parameter node again: the user came back to the module."""
-        self.initializeParameterNode()
+        """Connect the panel again: the user came back to the module."""
+        if self._parameterNode is None:
+            self.initializeParameterNode()
+        else:
+            self._connect()
+            self.chooseInputs()
 
     def exit(self) -> None:
         """Leave the parameter node alone until the user comes back; what is being computed goes on."""
@@ -125,8 +129,7 @@ class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneReady(self, caller: Any, event: Any) -> None:
-        """Show the scene that is there now; while it was read, the nodes that the parameters refer to came later than those."""
-        self.setParameterNode(None)
+        """Show the scene that is there now."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -137,16 +140,15 @@ class XRayRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         super().onReload()
 
     def initializeParameterNode(self) -> None:
-        """Show the scene's parameter node, and choose what is obvious."""
+        """Show the scene's parameter node."""
+        self.setParameterNode(XRayRegistrationParameterNode(self.logic.getParameterNode()))
+        self.chooseInputs()
+
+    def chooseInputs(self) -> None:
+        """Choose what is obvious."""
         from XRayRegistrationSlicer.defaults import chooseInputs
 
-        parameterNode = XRayRegistrationParameterNode(self.logic.getParameterNode())
-        if self._parameterNode is None or self._parameterNode.parameterNode is not parameterNode.parameterNode:
-            self.setParameterNode(parameterNode)
-        else:
-            self._connect()
         chooseInputs(self._parameterNode)
-        self.panel.update()
 
     def setParameterNode(self, parameterNode: XRayRegistrationParameterNode | None) -> None:
         """Connect the panel with a parameter node; None disconnects it."""

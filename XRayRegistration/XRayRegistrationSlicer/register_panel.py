@@ -52,6 +52,10 @@ class RegisterPanel(Section):
         super().setParameterNode(parameterNode)
         self._message = ""
 
+    def forgetMessage(self) -> None:
+        """Tell no more how the last work ended."""
+        self._message = ""
+
     def register(self) -> None:
         """Register the X-rays chosen."""
         chosen = self.parameterNode
