@@ -48,6 +48,7 @@ def scene(slicer_app: Any) -> Iterator[Any]:
     from slicer_host import strictness
 
     strictness.take_errors()
+    sys.excepthook = strictness.remember_exception  # again: typer, in tests of our commands, puts its own there
     yield slicer_app.mrmlScene()
     slicer_app.processEvents()
     left = strictness.background_runs_left()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -182,5 +183,6 @@ from DRRSimulatorSlicer.dependencies import Dependencies
 Dependencies(object()).missing("registration")
 print(sorted({"torch", "warp", "monai", "matplotlib", "poselib"} & set(sys.modules)))
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "DRRSimulator")}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

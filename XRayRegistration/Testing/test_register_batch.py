@@ -82,7 +82,7 @@ def slicer_command(application: Any) -> list[str]:
 
 def test_in_a_process_of_its_own_it_finds_the_pose_of_the_command(slicer_app: Any, files: Path, pelvis: PelvisCase) -> None:
     """Nothing is prepared here: it is what a user runs, and what xray-register makes of the same files."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "Testing"), "OMP_NUM_THREADS": "1", "QT_QPA_PLATFORM": "offscreen"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "Testing"), "QT_QPA_PLATFORM": "offscreen"}
     command = [*slicer_command(slicer_app), "--python-script", str(SCRIPT), "--", *map(str, arguments(files, "ap"))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
