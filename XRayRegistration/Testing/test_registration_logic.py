@@ -230,7 +230,7 @@ def test_the_documented_examples_do_what_they_say(logic: Any, pelvis: PelvisCase
     from XRayRegistrationSlicer import logic as module
 
     ct, xray = add_ct(pelvis.patient.ct), add_xray(pelvis.pixels())
-    names = {"ctNode": ct, "xrayNode": xray, "Camera": Camera, "XRayRegistrationLogic": lambda: logic, "logic": logic}
+    names = {"ctNode": ct, "xrayNode": xray, "Camera": Camera, "XRayRegistrationLogic": lambda: logic, "logic": logic, "np": np}
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
     for documented in (module.XRayRegistrationLogic, adjustment.Adjustment):
         for example in finder.find(documented, globs=names):

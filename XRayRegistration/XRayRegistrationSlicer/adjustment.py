@@ -32,7 +32,7 @@ class Adjustment:
     Example:
         >>> adjustment = logic.adjustment(result)
         >>> adjustment.apply([2, 0, 0, 0, 0, 1.5])  # 2 mm to the right in the X-ray, 1.5 degrees about the beam
-        >>> abs(adjustment.motion - [2, 0, 0, 0, 0, 1.5]).max() < 1e-6
+        >>> np.allclose(adjustment.motion, [2, 0, 0, 0, 0, 1.5])
         True
         >>> adjustment.reset()
     """
