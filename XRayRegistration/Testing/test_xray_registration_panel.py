@@ -77,6 +77,17 @@ def test_register_tells_what_is_missing_until_nothing_is(user: PanelUser) -> Non
     assert user.status == ""
 
 
+def test_a_sample_that_cannot_be_loaded_is_told(user: PanelUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    from XRayRegistrationSlicer import sample_panel
+
+    def fail() -> None:
+        raise RuntimeError("the disk is broken")
+
+    monkeypatch.setattr(sample_panel, "loadSampleXRay", fail)
+    user.click(user.ui.sampleDataButton)
+    assert "The sample data cannot be loaded: the disk is broken" in user.status
+
+
 def test_what_is_obvious_is_chosen_already(scene: Any, load_module: Any, patient: SmallPatient) -> None:
     from registration_scene import add_xray
 

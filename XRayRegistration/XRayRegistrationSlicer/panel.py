@@ -37,7 +37,7 @@ class Panel(SectionedPanel):
         common = ui, logic, self.updateSoon
         self.register = RegisterPanel(*common, problem=self.problem, dependencies=dependencies)
         self.sections = [
-            SamplePanel(*common),
+            SamplePanel(*common, register=self.register),
             XRayPanel(*common),
             GeometryPanel(*common),
             CTPanel(*common),

@@ -56,6 +56,11 @@ class RegisterPanel(Section):
         """Tell no more how the last work ended."""
         self._message = ""
 
+    def tell(self, message: str) -> None:
+        """Tell the user something."""
+        self._message = message
+        self.changed()
+
     def register(self) -> None:
         """Register the X-rays chosen."""
         chosen = self.parameterNode
@@ -128,8 +133,7 @@ class RegisterPanel(Section):
 
     def _end(self, message: str) -> None:
         self._task = None
-        self._message = message
-        self.changed()
+        self.tell(message)
 
     def _showIdle(self, problem: str) -> None:
         ui = self.ui
