@@ -117,7 +117,7 @@ def prepareRegistration(
         from XRayRegistrationLib.register import register
         from XRayRegistrationLib.result_files import result_numbers
 
-        report(0.0, _("Loading the model"))
+        report(0.0, _("Loading PyTorch and the model"))
         model = models.load(modelPath, sources.device())
         views = makeViews()
         patient = makePatient(part(report, SHARE_OF_MODEL, SHARE_OF_MODEL + SHARE_OF_PATIENT))
