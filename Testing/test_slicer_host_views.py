@@ -39,9 +39,12 @@ def bright_cube(scene: Any) -> Any:
 
 
 def show_custom_layout(views: Any) -> None:
+    import slicer
+
     node = views.layoutLogic().GetLayoutNode()
     node.AddLayoutDescription(23999, LAYOUT)
     views.setLayout(23999)
+    slicer.app.processEvents()
 
 
 def test_without_views_the_functions_of_slicer_util_fail_as_without_a_main_window(scene: Any) -> None:
@@ -125,6 +128,24 @@ def test_a_custom_layout_makes_its_views_and_hides_the_others(views: Any) -> Non
     views.viewport().resize(400, 300)
     assert views.sliceWidget("XRay1").sliceView().width == 300
     assert views.sliceWidget("XRay1").mrmlSliceNode().GetDimensions()[0] == 300
+
+
+def test_a_new_view_gets_its_size_with_the_next_events_and_its_slice_is_moved_by_it(views: Any) -> None:
+    import slicer
+
+    node = views.layoutLogic().GetLayoutNode()
+    node.AddLayoutDescription(23999, LAYOUT)
+    views.setLayout(23999)
+    slice_node = views.sliceWidget("XRay1").mrmlSliceNode()
+    slice_node.SetSliceOffset(12)
+    assert views.sliceWidget("XRay1").sliceView().width != 600
+    slicer.app.processEvents()
+    assert slice_node.GetSliceOffset() == 0
+    assert views.sliceWidget("XRay1").sliceView().width == 600
+    slice_node.SetSliceOffset(12)
+    views.viewport().resize(400, 300)
+    slicer.app.processEvents()
+    assert slice_node.GetSliceOffset() == 12
 
 
 def test_an_unknown_layout_becomes_the_conventional_one(views: Any) -> None:

@@ -266,17 +266,21 @@ def test_a_click_on_the_header_folds_a_section(scene: Any) -> None:
 
 def test_a_table_view_shows_its_table_and_what_becomes_of_it(scene: Any) -> None:
     import numpy as np
+    import qt
     import slicer
 
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     slicer.util.updateTableFromArray(table, [np.array([1.5, 2.5])], ["mTRE"])
     view = slicer.qMRMLTableView()
     view.setMRMLTableNode(table)
-    assert view.model().index(1, 0).data() == "2.5"
+    model = view.model()
+    assert (model.headerData(0, qt.Qt.Horizontal), model.index(0, 0).data(), model.index(1, 0).data()) == ("A", "mTRE", "1.5")
+    table.SetUseColumnTitleAsColumnHeader(True)
+    assert (model.headerData(0, qt.Qt.Horizontal), model.index(0, 0).data(), model.index(1, 0).data()) == ("mTRE", "1.5", "2.5")
     table.AddEmptyRow()
     table.SetCellText(2, 0, "7")
-    assert view.model().rowCount() == 3
-    assert view.model().index(2, 0).data() == "7"
+    assert model.rowCount() == 3
+    assert model.index(2, 0).data() == "7"
 
 
 def test_the_list_of_segments_follows_the_segmentation(scene: Any) -> None:

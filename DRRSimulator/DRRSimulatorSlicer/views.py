@@ -34,7 +34,10 @@ def showLayout(xrays: int = 1, plot: bool = False) -> None:
     if layoutNode.GetViewArrangement() not in (ONE_XRAY, TWO_XRAYS, WITH_PLOT):
         _layoutBefore = layoutNode.GetViewArrangement()
     isNew = _viewNode(SOURCE_VIEW_TAG) is None
-    layoutManager.setLayout(WITH_PLOT if plot else ONE_XRAY if xrays == 1 else TWO_XRAYS)
+    layout = WITH_PLOT if plot else ONE_XRAY if xrays == 1 else TWO_XRAYS
+    if layoutNode.GetViewArrangement() != layout:
+        layoutManager.setLayout(layout)
+        slicer.app.processEvents()  # gives new views their size; a slice view that has none yet moves its slice when it gets one
     if isNew:
         _prepareSourceView()
 
@@ -223,7 +226,7 @@ def _followTransform(viewTag: str, sliceNode: Any, transformNode: Any) -> None:
 
 def _fillView(cameraNode: Any, camera: Camera, viewSize: Sequence[int]) -> None:
     """Set the view angle of an eye at the source, and shift the picture, so that the detector lies in the view's middle."""
-    aspect = viewSize[0] / max(viewSize[1], 1)
+    aspect = max(viewSize[0], 1) / max(viewSize[1], 1)  # a view that was never seen has no size
     (rows, columns), (column, row) = camera.image_size, camera.principal_point
     sx, sy = np.array(camera.pixel_spacing) / camera.source_to_detector_distance  # tangents of the angle that a pixel is seen at
     tangent = max(rows * sy, columns * sx / aspect) / 2

@@ -61,6 +61,8 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
         self._scene = application.mrmlScene()
         self._viewport = Viewport(width, height, self._arrange)
         self._widgets: dict[str, Any] = {}
+        self._sized: set[str] = set()  # IDs of the nodes of views that were shown once
+        self._is_open = False
         self._places: list[Place] = []
         self._pause_count = 0
         self._logic = slicer.vtkMRMLLayoutLogic()
@@ -75,6 +77,7 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
         ]
         self.setLayout(self._layout_node.SlicerLayoutFourUpView)
         self._update()
+        self._is_open = True
 
     threeDViewCount = qt_property(int, lambda self: len(self._of_kind(qMRMLThreeDWidget)))
     plotViewCount = qt_property(int, lambda self: len(self._of_kind(qMRMLPlotWidget)))
@@ -177,6 +180,7 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _remove_view(self, scene: Any, event: str, node: Any) -> None:
         if widget := self._widgets.pop(node.GetID(), None):
+            self._sized.discard(node.GetID())
             widget.close()
 
     def _arrange(self, *_: Any) -> None:
@@ -187,10 +191,22 @@ class qSlicerLayoutManager(StandIn, QtCore.QObject):
         shown = {node.GetID(): place.rectangle for place in self._places if (node := self._node(place))}
         for node_id, widget in self._widgets.items():
             widget.mrmlAbstractViewNode().SetMappedInLayout(node_id in shown)
-            if node_id in shown:
-                rectangle = shown[node_id]
-                widget.resize(rectangle.width, rectangle.height - BAR_HEIGHT)
+            if node_id in shown and (node_id in self._sized or not self._is_open):
+                self._give_size(node_id, shown[node_id])
+            elif node_id in shown:
+                QtCore.QTimer.singleShot(0, self, lambda node_id=node_id, rectangle=shown[node_id]: self._show(node_id, rectangle))
         self.layoutChanged.emit(self.layout)
+
+    def _show(self, node_id: str, rectangle: Rectangle) -> None:
+        """Gives a new view its first size, for which Slicer needs its event loop; a slice view then forgets its slice's position."""
+        if node_id in self._widgets and node_id not in self._sized:
+            self._give_size(node_id, rectangle)
+            if isinstance(self._widgets[node_id], qMRMLSliceWidget):
+                self._widgets[node_id].mrmlSliceNode().SetSliceOffset(0)
+
+    def _give_size(self, node_id: str, rectangle: Rectangle) -> None:
+        self._sized.add(node_id)
+        self._widgets[node_id].resize(rectangle.width, rectangle.height - BAR_HEIGHT)
 
     def _node(self, place: Place) -> Any:
         return self._scene.GetSingletonNode(place.singleton_tag, place.class_name)
@@ -207,6 +223,7 @@ def close(manager: qSlicerLayoutManager) -> None:
         observed.RemoveObserver(observation)
     for widget in manager._widgets.values():
         widget.close()
+    manager._widgets.clear()
     manager._logic.SetMRMLScene(None)
     manager._viewport.deleteLater()
     for class_name in ("AbstractView", "SliceComposite", "SliceDisplay", "Camera", "Layout"):

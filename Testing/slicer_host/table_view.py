@@ -37,8 +37,16 @@ class qMRMLTableView(KnowsScene, QtWidgets.QTableView):
     def _show(self) -> None:
         model = self.model()
         model.clear()
-        table = self._node.GetTable() if self._node is not None else vtk.vtkTable()
-        model.setHorizontalHeaderLabels([table.GetColumnName(column) or "" for column in range(table.GetNumberOfColumns())])
-        for row in range(table.GetNumberOfRows()):
-            texts = [table.GetValue(row, column).ToString() for column in range(table.GetNumberOfColumns())]
-            model.appendRow([QtGui.QStandardItem(text) for text in texts])
+        if self._node is None:
+            return
+        table = self._node.GetTable()
+        columns = range(table.GetNumberOfColumns())
+        names = [table.GetColumnName(column) or "" for column in columns]
+        titles = [self._node.GetColumnTitle(name) or name for name in names]
+        rows = [[table.GetValue(row, column).ToString() for column in columns] for row in range(table.GetNumberOfRows())]
+        if not self._node.GetUseColumnTitleAsColumnHeader():  # as Slicer does by default
+            rows.insert(0, titles)
+            titles = [chr(ord("A") + column) for column in columns]
+        model.setHorizontalHeaderLabels(titles)
+        for row in rows:
+            model.appendRow([QtGui.QStandardItem(text) for text in row])

@@ -88,6 +88,7 @@ def _resultsOf(xrayNodes: Sequence[slicer.vtkMRMLVolumeNode]) -> list[Registrati
 def _addTable(name: str) -> slicer.vtkMRMLTableNode:
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("{name} registration").format(name=name))
     table.SetLocked(True)  # against edits in the table view
+    table.SetUseColumnTitleAsColumnHeader(True)  # else views show the titles as the first row, below A, B and C
     refer(table, SELF_ROLE, [table])
     return table
 
