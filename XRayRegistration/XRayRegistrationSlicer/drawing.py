@@ -13,7 +13,7 @@ import vtk
 from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.patient import Patient
 from DRRSimulatorLib.surface import surface_to_polydata
-from DRRSimulatorSlicer.carm import CArm
+from DRRSimulatorSlicer.carm import FREE_VIEW_ID, CArm
 from DRRSimulatorSlicer.nodes import updateImage
 from slicer.i18n import tr as _
 from XRayRegistrationLib.overlay import display_range
@@ -75,6 +75,7 @@ def drawPointCloud(
         display.SetRepresentation(slicer.vtkMRMLDisplayNode.PointsRepresentation)
         display.SetPointSize(4)
         display.SetVisibility2D(False)
+        display.AddViewNodeID(FREE_VIEW_ID)  # as seen from the source it would hide the bone's outline
         display.SetActiveScalarName("sigma_mm")
         display.SetAndObserveColorNodeID(POINT_CLOUD_COLORS)
         display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
