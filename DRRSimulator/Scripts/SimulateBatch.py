@@ -57,6 +57,7 @@ def argumentParser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Simulate what the arguments ask for, and return the exit code."""
+    findLibraries()
     from DRRSimulatorLib.errors import InputError
     from DRRSimulatorSlicer.dependencies import Dependencies, DependencyError
 
@@ -73,14 +74,16 @@ def main(argv: Sequence[str]) -> int:
         return tell(error, FAILED)
     except InputError as error:
         return tell(error, BAD_INPUT)
-    except Exception:  # one that leaves the script would leave Slicer running
-        traceback.print_exc()
-        return FAILED
 
 
-def generate(
-    arguments: argparse.Namespace, ctNode: Any, segmentationNode: Any, camera: Camera, views: int | Sequence[CArmView]
-) -> int:
+def findLibraries() -> None:
+    """Make our packages importable where Slicer has not loaded the module."""
+    module = str(Path(__file__).resolve().parents[1])
+    if module not in sys.path:
+        sys.path.append(module)
+
+
+def generate(arguments: argparse.Namespace, ctNode: Any, segmentationNode: Any, camera: Camera, views: int | Sequence[CArmView]) -> int:
     """Simulate views to files and wait for them."""
     from DRRSimulatorSlicer.logic import DRRSimulatorLogic
 
@@ -189,5 +192,14 @@ def tell(problem: Any, exitCode: int) -> int:
     return exitCode
 
 
+def run() -> int:
+    """The exit code, whatever happens: after an exception, Slicer would go on for ever without a window."""
+    try:
+        return main(sys.argv[1:])
+    except BaseException:
+        traceback.print_exc()
+        return FAILED
+
+
 if __name__ == "__main__":
-    slicer.util.exit(main(sys.argv[1:]))
+    slicer.util.exit(run())
