@@ -2,8 +2,8 @@
 
     PYTHONPATH=Testing python Testing/benchmarks/panel_responsiveness.py [--views]
 
-With --views the slice and 3D views are drawn as well, in software. Loading PyTorch for the first time holds Python's lock, and writing
-the scene is Slicer's own work: those two are expected to take longer than the others.
+With --views the slice and 3D views are drawn as well, in software. Loading PyTorch for the first time holds Python's lock: that is
+expected to take longer than the rest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def measure(widget: Any, folder: str) -> None:
     step("checkerboard", lambda: ui.comparisonComboBox.setCurrentIndex(1), lambda: True)
     step("refine from here", ui.refineHereButton.click, is_ready)
     ui.exportDirectoryButton.directory = folder
-    step("export", ui.exportButton.click, lambda: True)
+    step("export", ui.exportButton.click, lambda: ui.exportLabel.text.startswith("Written"))
 
 
 def step(name: str, action: Callable[[], Any], is_done: Condition) -> None:

@@ -47,7 +47,8 @@ def tutorial(load_module: Any) -> Iterator[tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         ui.exportDirectoryButton.directory = folder
         click(ui.exportButton)
-        wait_until(lambda: Path(folder, "scene.mrb").is_file(), LONGEST_STEP, "the files of the result")
+        wait_until(lambda: ui.exportLabel.text.startswith("Written"), LONGEST_STEP, "the files of the result")
+        assert Path(folder, "scene.mrb").is_file()
 
 
 SCENES = (tutorial,)

@@ -30,7 +30,8 @@ def test_every_file_holds_what_the_scene_shows(logic: Any, pelvis: PelvisCase, r
 
     files = logic.exportResult(result, tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"
-    assert [file.name for file in files] == NAMES and sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    assert sorted(file.name for file in files) == sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    assert files[-1].name == "result.json"  # so that it stands for a whole result
     camera, pose = load_view(folder / "camera_1.json")
     assert camera == CAMERA and pose is not None and np.allclose(pose, result.carms[0].pose(), rtol=0, atol=1e-9)
     transform = slicer.util.loadTransform(str(folder / "camera_1.h5"))

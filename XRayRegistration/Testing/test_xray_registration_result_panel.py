@@ -189,6 +189,7 @@ def test_exporting_writes_files_and_tells_which(user: PanelUser, result: Any, tm
     user.ui.exportCollapsibleButton.collapsed = False
     user.ui.exportDirectoryButton.directory = str(tmp_path)
     user.click(user.ui.exportButton)
+    user.wait_until(lambda: user.ui.exportLabel.text.startswith("Written"), "the files are written")
     written = {file.name for file in tmp_path.iterdir()}
     assert {"scene.mrb", "result.json", "numbers.csv"} <= written
     assert all(name in user.ui.exportLabel.text for name in written)

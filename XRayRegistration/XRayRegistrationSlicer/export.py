@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from DRRSimulatorLib.camera import FloatArray, save_view
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
@@ -28,9 +29,19 @@ from .drawing import DRR_ROLE, OUTLINE_ROLE
 from .references import referenced
 from .result import RegistrationResult
 
+Writer = Callable[[Path], Any]
+
 
 def exportResult(result: RegistrationResult, folder: Path) -> list[Path]:
-    """Write a result as it is now; see `XRayRegistrationLogic.exportResult`.
+    """Write a result as it is now; see `XRayRegistrationLogic.exportResult`."""
+    return prepareExport(result, folder)()
+
+
+def prepareExport(result: RegistrationResult, folder: Path) -> Callable[[], list[Path]]:
+    """Write of a result what the scene itself has to write, and collect the rest.
+
+    Returns:
+        A function that writes the rest and returns all files; it may run in another thread.
 
     Raises:
         InputError: if the folder is a file.
@@ -39,16 +50,22 @@ def exportResult(result: RegistrationResult, folder: Path) -> list[Path]:
     if folder.exists() and not folder.is_dir():
         raise InputError(_("{folder} is a file; choose a folder.").format(folder=folder))
     folder.mkdir(parents=True, exist_ok=True)
-    writers: dict[str, Callable[[Path], Any]] = {}
+    scene: dict[str, Writer] = {"numbers.csv": partial(_writeTable, result.table), "scene.mrb": _writeScene}
+    rest: dict[str, Writer] = {}
     for number, (carm, view) in enumerate(zip(result.carms, result.views(), strict=True), start=1):
-        writers[f"camera_{number}.json"] = partial(save_view, camera=carm.camera(), ras_to_camera=carm.pose())
-        writers[f"camera_{number}.h5"] = partial(_writeTransform, carm.transformNode)
-        writers[f"overlay_{number}.png"] = partial(_writePicture, carm, view, _caption(result, number - 1))
+        scene[f"camera_{number}.h5"] = partial(_writeTransform, carm.transformNode)
+        rest[f"camera_{number}.json"] = partial(save_view, camera=carm.camera(), ras_to_camera=carm.pose())
+        rest[f"overlay_{number}.png"] = _pictureWriter(carm, view, _caption(result, number - 1))
     if result.pointCloud is not None:
-        writers["point_cloud.vtp"] = partial(write_polydata, polydata=result.pointCloud.GetPolyData())
-    writers["numbers.csv"] = partial(_writeTable, result.table)
-    writers["scene.mrb"] = _writeScene
-    writers["result.json"] = partial(_writeNumbers, exportedNumbers(result))
+        cloud = vtk.vtkPolyData()
+        cloud.DeepCopy(result.pointCloud.GetPolyData())
+        rest["point_cloud.vtp"] = partial(write_polydata, polydata=cloud)
+    rest["result.json"] = partial(_writeNumbers, exportedNumbers(result))
+    written = _writeFiles(folder, scene)
+    return lambda: [*written, *_writeFiles(folder, rest)]
+
+
+def _writeFiles(folder: Path, writers: dict[str, Writer]) -> list[Path]:
     for name, write in writers.items():
         with atomic_path(folder / name) as temporary:
             write(temporary)
@@ -75,12 +92,17 @@ def _writeTransform(node: slicer.vtkMRMLLinearTransformNode, path: Path) -> None
     _require(slicer.util.exportNode(node, str(path), {}), path)  # {}: its default remembers the format of the last file
 
 
-def _writePicture(carm: CArm, view: View, caption: str, path: Path) -> None:
+def _pictureWriter(carm: CArm, view: View, caption: str) -> Writer:
+    """What draws the X-ray with outline and DRR, from copies of them."""
     contours = [line for model in referenced(carm.transformNode, OUTLINE_ROLE) for line in _lines(model)]
-    drr = XRay.from_pixels(slicer.util.arrayFromVolume(carm.node(DRR_ROLE))[0], view.xray.polarity)
+    drr = slicer.util.arrayFromVolume(carm.node(DRR_ROLE))[0].copy()
     camera = carm.camera()
-    panels = overlay_panels(view, [camera.project(line) for line in contours], View(drr, camera.resized(drr.image_size)).image)
-    write_panels(path, view, panels, caption)
+
+    def write(path: Path) -> None:
+        image = View(XRay.from_pixels(drr, view.xray.polarity), camera.resized(drr.shape)).image
+        write_panels(path, view, overlay_panels(view, [camera.project(line) for line in contours], image), caption)
+
+    return write
 
 
 def _lines(model: slicer.vtkMRMLModelNode) -> list[FloatArray]:
