@@ -20,6 +20,17 @@ def test_an_error_of_vtk_is_noticed(scene: Any, capfd: Any) -> None:
     assert "already added" in error
 
 
+def test_a_node_that_is_removed_twice_is_noticed(scene: Any) -> None:
+    from slicer_host import strictness
+
+    node = scene.AddNewNodeByClass("vtkMRMLModelNode")
+    scene.RemoveNode(node)
+    assert strictness.take_errors() == []
+    scene.RemoveNode(node)
+    (error,) = strictness.take_errors()
+    assert "not in the scene" in error
+
+
 def test_an_exception_in_an_observer_is_noticed(scene: Any, capfd: Any) -> None:
     from slicer_host import strictness
 

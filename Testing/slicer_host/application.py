@@ -194,6 +194,7 @@ def start() -> qSlicerApplication:
     _keep_settings_in(application.temporaryPath)
     slicer.app = application
     slicer.mrmlScene = application.mrmlScene()
+    strictness.watch_removals(slicer.mrmlScene)
     strictness.hide_leaked_names()
     qt_modules.install()
     sys.modules["SampleData"] = sample_data

@@ -40,6 +40,17 @@ def watch_vtk() -> None:
     vtk.vtkOutputWindow.SetInstance(window)
 
 
+def watch_removals(scene: Any) -> None:
+    """Collects removals of nodes that the scene does not hold, which Slicer's subject hierarchy complains about."""
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, _remember_stray_removal)
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def _remember_stray_removal(scene: Any, event: str, node: Any) -> None:
+    if node.GetScene() is not scene:
+        errors.append(f"a node was removed that is not in the scene: {node.GetClassName()} {node.GetName()}")
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silences VTK where errors are to be expected: slicer-core lacks Slicer's resource files, which the logics look for."""

@@ -143,7 +143,8 @@ def _removeModel(model: slicer.vtkMRMLModelNode) -> None:
     """Remove a model; of several display nodes, as of one with a legend, Slicer would leave some behind."""
     displays = [model.GetNthDisplayNode(number) for number in range(model.GetNumberOfDisplayNodes())]
     for node in (model, *displays):
-        slicer.mrmlScene.RemoveNode(node)
+        if node.GetScene() is not None:  # the model has not taken it with it
+            slicer.mrmlScene.RemoveNode(node)
 
 
 def showInViews(result: RegistrationResult, isFirst: bool) -> None:
