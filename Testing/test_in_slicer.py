@@ -13,6 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = [REPOSITORY / "DRRSimulator", REPOSITORY / "XRayRegistration"]
 RUN = Path(__file__).with_name("run_in_slicer.py")
+TESTS_FOLLOW = ["-rs"]  # Slicer would run the first argument instead of the script if it ended with .py; this tells what was skipped
 NEEDS_SLICER = re.compile(r"def test_\w+\([^)]*\b(slicer_app|scene|views|load_module|logic)\b")
 
 
@@ -31,15 +32,27 @@ def test_the_modules_pass_their_tests_inside_slicer() -> None:
         environment["QT_QPA_PLATFORM"] = "offscreen"
         window = ["--no-main-window"]
     options = ["--no-splash", *window, "--testing", "--additional-module-paths", *map(str, MODULES)]
-    command = [executable, *options, "--python-script", str(RUN), "--", *map(str, module_tests())]
-    assert subprocess.run(command, env=environment).returncode == 0
+    command = [executable, *options, "--python-script", str(RUN), "--", *TESTS_FOLLOW, *map(str, module_tests())]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    print(run.stdout)
+    assert run.returncode == 0 and " passed" in run.stdout
 
 
 def test_the_script_for_slicer_ends_with_the_exit_code_of_pytest(slicer_app: object, tmp_path: Path) -> None:
     (tmp_path / "test_two.py").write_text(
         "import slicer\ndef test_good(): assert slicer.mrmlScene\ndef test_bad(): assert slicer.util.mainWindow()\n"
     )
-    command = [sys.executable, "-m", "slicer_host", "--testing", "--python-script", str(RUN), "--", str(tmp_path / "test_two.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "slicer_host",
+        "--testing",
+        "--python-script",
+        str(RUN),
+        "--",
+        *TESTS_FOLLOW,
+        str(tmp_path / "test_two.py"),
+    ]
     run = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(RUN.parent)}, capture_output=True, text=True)
     assert run.returncode == 1
     assert "1 failed, 1 passed" in run.stdout

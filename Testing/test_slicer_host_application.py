@@ -129,3 +129,13 @@ def test_a_script_ends_the_application_with_slicers_exit_codes(finished: Any) ->
 
 def test_a_script_gets_its_arguments_and_finds_no_window(finished: Any) -> None:
     assert finished["sys.exit", False].stdout.strip() == "['sys.exit'] None None False"
+
+
+def test_a_first_argument_that_is_a_python_file_is_run_instead_of_the_script(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("print('the script')")
+    (tmp_path / "argument.py").write_text("import sys\nprint('the argument', sys.argv[1:])")
+    command = [sys.executable, "-m", "slicer_host", "--testing", "--python-script", str(tmp_path / "script.py"), "--"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    run = subprocess.run([*command, str(tmp_path / "argument.py"), "more"], env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == "the argument ['more']"
+    assert "Ignore script" in run.stderr

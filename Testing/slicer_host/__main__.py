@@ -1,6 +1,6 @@
 """Runs a script as ``Slicer --no-splash --no-main-window --python-script`` does, with the same exit codes.
 
-    PYTHONPATH=Testing python -m slicer_host [--testing] [--additional-module-paths FOLDER ...] --python-script FILE [-- ARGUMENT ...]
+PYTHONPATH=Testing python -m slicer_host [--testing] [--additional-module-paths FOLDER ...] --python-script FILE [-- ARGUMENT ...]
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ def run() -> int:
     parser.add_argument("--python-script", required=True)
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
+    if options.arguments and options.arguments[0].endswith(".py"):  # as Slicer does, which surprises
+        print("Ignore script specified using '--python-script'", file=sys.stderr)
+        options.python_script = options.arguments.pop(0)
     app = application.start()
     app.commandOptions().runPythonAndExit = options.testing
     module_panel.load_scripted_modules([folder / f"{folder.name}.py" for folder in options.additional_module_paths])
