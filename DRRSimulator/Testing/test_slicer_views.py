@@ -44,6 +44,7 @@ def picture(views: Any) -> Callable[[str], npt.NDArray[np.uint8]]:
     from slicer_host.rendered import pixels
 
     def take(tag: str) -> npt.NDArray[np.uint8]:
+        slicer.app.processEvents()  # as before a user sees it
         node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceNode")
         if node is not None:
             return np.asarray(pixels(views.sliceWidget(tag).sliceView()))
