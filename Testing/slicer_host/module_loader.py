@@ -23,12 +23,15 @@ class ModuleLoader:
     def __init__(self, paths: list[Path] | None = None) -> None:
         self._paths = paths if paths is not None else [REPOSITORY / name / f"{name}.py" for name in MODULES]
         self._loaded = False
+        self._opened: list[Any] = []  # panels
 
     def __call__(self, name: str) -> Any:
         """Gives the module's Python widget, its panel entered."""
         self._load()
         panel = slicer.util.getModule(name).widgetRepresentation()
+        panel.show()  # which nobody does in a Slicer without a main window
         panel.enter()
+        self._opened.append(panel)
         return panel.self()
 
     def module(self, name: str) -> ModuleType:
@@ -38,7 +41,10 @@ class ModuleLoader:
 
     def unload(self) -> None:
         """Closes the panels and forgets the modules."""
-        if not self._loaded:
+        if not self._loaded:  # those of a real Slicer stay, for the next test to open again
+            for panel in self._opened:
+                panel.exit()
+                panel.hide()
             return
         from slicer_host.module_panel import unload_scripted_module
 
