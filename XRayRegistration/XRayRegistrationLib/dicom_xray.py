@@ -70,9 +70,9 @@ def read_dicom(path: Path, frame: int) -> DicomXRay:
         pixels = _modality_transform(stored, dataset)
     except Exception as error:  # so do its decoders
         syntax = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "no transfer syntax")
+        # Not "install python-gdcm", which decodes them: inside 3D Slicer it makes the application crash when it ends.
         raise InputError(
-            f"The pixels of the DICOM file {path} ({syntax}) cannot be decoded; install python-gdcm if they are compressed, "
-            "else export the file again."
+            f"The pixels of the DICOM file {path} ({syntax}) cannot be decoded; export the file again without compression."
         ) from error
     rising = bool(pixels.flat[stored.argmax()] >= pixels.flat[stored.argmin()])
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
