@@ -33,12 +33,6 @@ _SECONDS_BETWEEN_PROGRESS = 0.1
 _runs: list[_Run] = []
 
 
-def stopAll() -> None:
-    """Ask every run to stop; each tells its callbacks when it has."""
-    for run in list(_runs):
-        run.requestStop()
-
-
 def errorText(error: BaseException) -> str:
     """What to tell the user of an error: the sentence of an InputError, else that it is unexpected and where to look."""
     if isinstance(error, InputError):

@@ -20,19 +20,15 @@ SOURCE_VIEW_TAG, FREE_VIEW_TAG = "XRaySource", "1"
 CT_VIEW_TAGS = ("Red", "Yellow", "Green")
 
 _followers: dict[str, _Follower] = {}
-_layoutBefore: int | None = None
 
 
 def showLayout(xrays: int = 1, plot: bool = False) -> None:
     """Arrange the views for one X-ray or two, or for one and a plot."""
-    global _layoutBefore
     layoutManager = slicer.app.layoutManager()
     if layoutManager is None:
         return
     layoutNode = layoutManager.layoutLogic().GetLayoutNode()
     registerLayouts(layoutNode)
-    if layoutNode.GetViewArrangement() not in (ONE_XRAY, TWO_XRAYS, WITH_PLOT):
-        _layoutBefore = layoutNode.GetViewArrangement()
     isNew = _viewNode(SOURCE_VIEW_TAG) is None
     layout = WITH_PLOT if plot else ONE_XRAY if xrays == 1 else TWO_XRAYS
     if layoutNode.GetViewArrangement() != layout:
@@ -40,13 +36,6 @@ def showLayout(xrays: int = 1, plot: bool = False) -> None:
         slicer.app.processEvents()  # gives new views their size; a slice view that has none yet moves its slice when it gets one
     if isNew:
         _prepareSourceView()
-
-
-def restoreLayout() -> None:
-    """Go back to the layout before `showLayout`."""
-    layoutManager = slicer.app.layoutManager()
-    if layoutManager is not None and _layoutBefore is not None:
-        layoutManager.setLayout(_layoutBefore)
 
 
 def showCT(ctNode: slicer.vtkMRMLScalarVolumeNode) -> None:

@@ -37,7 +37,8 @@ def background(scene: Any) -> Any:
     from DRRSimulatorSlicer import background
 
     yield background
-    background.stopAll()
+    for run in list(background._runs):
+        run.requestStop()
 
 
 @pytest.fixture

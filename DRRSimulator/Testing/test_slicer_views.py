@@ -248,8 +248,8 @@ def test_the_ct_is_shown_in_the_middle_and_as_a_whole(views: Any, ct_node: Any) 
         assert max(widget.mrmlSliceNode().GetFieldOfView()[:2]) >= np.delete(np.ptp(bounds.reshape(3, 2), axis=1), axis).max()
 
 
-def test_layouts_have_their_views_and_the_one_before_comes_back(views: Any, scene: Any) -> None:
-    from DRRSimulatorSlicer.views import restoreLayout, showLayout
+def test_layouts_have_their_views(views: Any, scene: Any) -> None:
+    from DRRSimulatorSlicer.views import showLayout
 
     def shown() -> set[str]:
         import slicer
@@ -257,7 +257,6 @@ def test_layouts_have_their_views_and_the_one_before_comes_back(views: Any, scen
         nodes = slicer.util.getNodesByClass("vtkMRMLAbstractViewNode")
         return {node.GetLayoutName() for node in nodes if node.IsMappedInLayout()}
 
-    before, layout_before = shown(), views.layout
     common = {"XRay1", "XRaySource", "1", "Red", "Green", "Yellow"}
     showLayout(1)
     assert shown() == common
@@ -265,8 +264,6 @@ def test_layouts_have_their_views_and_the_one_before_comes_back(views: Any, scen
     assert shown() == common | {"XRay2"}
     showLayout(1, plot=True)
     assert shown() >= common | {"PlotView1"}
-    restoreLayout()
-    assert (views.layout, shown()) == (layout_before, before)
 
 
 def test_without_views_nothing_happens(scene: Any, carm: Any, ct_node: Any) -> None:
@@ -278,7 +275,6 @@ def test_without_views_nothing_happens(scene: Any, carm: Any, ct_node: Any) -> N
     nodes = scene.GetNumberOfNodes()
     xray = add_volume(quadrants()[None])
     views.showLayout(2)
-    views.restoreLayout()
     views.showCT(ct_node)
     views.showXRay("XRay1", xray)
     views.lookFromSource(carm)
