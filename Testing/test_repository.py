@@ -21,8 +21,9 @@ SLICER_LIBRARIES = ["DRRSimulatorLib", "XRayRegistrationLib"]
 
 # What a fresh Slicer lacks, what is slow to import, and Slicer itself.
 IMPORTED_ONLY_WHERE_NEEDED = {"torch", "warp", "monai", "poselib", "safetensors", "vtk", "vtkmodules", "matplotlib", "slicer", "qt", "ctk"}
-# These two are written in Warp's and in torch's language from the first line; others import them where they need them.
-WRITTEN_IN_A_HEAVY_PACKAGE = {"DRRSimulatorLib.kernels", "XRayRegistrationLib.network"}
+# These are written in Warp's and in torch's language from the first line; others import them where they need them.
+WARP_KERNELS = {"DRRSimulatorLib.integral_kernels", "DRRSimulatorLib.ray_kernels", "DRRSimulatorLib.surface_kernels"}
+WRITTEN_IN_A_HEAVY_PACKAGE = WARP_KERNELS | {"XRayRegistrationLib.network"}
 SLICER = {"slicer", "qt", "ctk"}
 MAY_NOT_IMPORT = {
     "DRRSimulatorLib": SLICER | {"XRayRegistrationLib", "xray_training"},

@@ -1,37 +1,33 @@
-"""THE ray caster: line integrals of soft tissue and bone, and the scene coordinates of every bone, for batches of X-ray cameras.
+"""THE ray caster: line integrals of soft tissue and bone, their derivatives by the pose, and the scene coordinates of every bone.
 
-Line integrals are dimensionless (linear attenuation in 1/mm times length in mm). Scene coordinates are the RAS positions (mm) of
-the first and the last bone surface that a pixel's ray meets. Results are Warp arrays: ``.numpy()`` and ``warp.to_torch()`` give
-views of them without a copy on the device they were made on.
+Everything works on batches of X-ray cameras. Line integrals are dimensionless (linear attenuation in 1/mm times length in mm). Scene
+coordinates are the RAS positions (mm) of the first and the last bone surface that a pixel's ray meets. Results are Warp arrays:
+``.numpy()`` and ``warp.to_torch()`` give views of them without a copy on the device they were made on.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .blocks import occupied_blocks
 from .bone import BoneLabels, occupancy
-from .camera import Camera, FloatArray, invert_pose
+from .camera import Camera, FloatArray, invert_pose, transform_points
 from .ct import CTVolume, hu_to_attenuation
+from .launch import launch_in_parts
 from .segmentation import bounding_box
+from .slabs import PackedAttenuation, main_axis_order, steepest_slope, thicknesses_for
 
 if TYPE_CHECKING:
     import warp as wp
 
-
-@dataclass(frozen=True)
-class _GridVolume:
-    """A volume on the device with an empty voxel all round, and the transform of that grid to RAS."""
-
-    values: Any
-    size: tuple[int, int, int]
-    ijk_to_ras: FloatArray
+# A ray moves up to one voxel sideways a slice: over half a block of slices 3.5 voxels, and one more for the interpolation.
+_BLOCK_MARGIN = 5
+_SURFACE_LEVEL = 128  # of 255: voxels from here on lie inside
 
 
 class Projector:
@@ -59,14 +55,10 @@ class Projector:
         wp.config.log_level = wp.LOG_WARNING
         self.device = device
         self.ijk_to_ras = np.asarray(ijk_to_ras, dtype=np.float64)
-        materials = np.stack([soft_attenuation, bone_attenuation], axis=-1)
-        self._materials = self._upload(materials, wp.vec2)
-        self._labels = []
-        for field in occupancies:
-            # A bone of no voxels keeps one empty voxel: its maps are empty.
-            box = bounding_box(field > 0, [0, 0, 0]) if field.any() else (slice(0, 1),) * 3
-            levels = np.rint(255 * field[box]).astype(np.uint8)
-            self._labels.append(self._upload(levels, wp.uint8, [axis.start for axis in reversed(box)]))
+        self._attenuation = PackedAttenuation(soft_attenuation, bone_attenuation)
+        self._slabs: dict[tuple[int, int], Any] = {}
+        self._making_slabs = Lock()
+        self._surfaces = [self._surface(field) for field in occupancies]
 
     @classmethod
     def from_ct(cls, ct: CTVolume, bones: BoneLabels, device: str = "cpu") -> Projector:
@@ -80,7 +72,7 @@ class Projector:
     @property
     def label_count(self) -> int:
         """Number of bones with scene coordinates of their own."""
-        return len(self._labels)
+        return len(self._surfaces)
 
     def line_integrals(self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike) -> wp.array[Any]:
         """Line integrals of soft tissue and bone.
@@ -94,13 +86,40 @@ class Projector:
         """
         import warp as wp
 
-        from . import kernels
+        from . import integral_kernels
 
         views = _Views(camera, ras_to_camera)
         image = wp.empty((views.count, 2, *views.image_size), dtype=wp.float32, device=self.device)
-        volume = self._materials
-        self._launch(kernels.line_integrals, views, [volume.values, _grid(volume), *self._rays(views, volume)], [], image)
+        self._cast_by_main_axis(integral_kernels.line_integrals, views, [], image)
         return image
+
+    def line_integrals_and_derivatives(
+        self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike, pivot_ras: npt.ArrayLike
+    ) -> wp.array[Any]:
+        """Line integrals of both materials together, and how they change when the patient moves a little.
+
+        Args:
+            camera: as in `line_integrals`.
+            ras_to_camera: poses (views, 4, 4).
+            pivot_ras: point (3,), RAS mm, that rotations leave in place.
+
+        Returns:
+            float32 array (views, 7, rows, columns): [:, 0] the line integrals; [:, 1:4] their derivatives by a rotation vector in the
+            camera's frame, per radian; [:, 4:7] by a translation in it, per mm. The motion is that of `camera.move_pose`.
+        """
+        import warp as wp
+
+        from . import integral_kernels
+
+        views = _Views(camera, ras_to_camera)
+        pivots = np.stack([transform_points(pose, np.reshape(pivot_ras, (1, 3)))[0] for pose in views.ras_to_camera])
+        motions = integral_kernels.Motions()
+        motions.camera_to_ijk = self._matrices(views.camera_to(self.ijk_to_ras)[:, :3, :3])
+        motions.pixel_to_ray = self._matrices(views.inverse_matrices)
+        motions.pivots = self._vectors(pivots)
+        result = wp.empty((views.count, 7, *views.image_size), dtype=wp.float32, device=self.device)
+        self._cast_by_main_axis(integral_kernels.derivatives, views, [motions], result)
+        return result
 
     def scene_coordinates(self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike) -> wp.array[Any]:
         """First and last bone surface hit of every pixel's ray, for each label.
@@ -114,56 +133,87 @@ class Projector:
         """
         import warp as wp
 
-        from . import kernels
+        from . import surface_kernels
 
         views = _Views(camera, ras_to_camera)
         hits = wp.empty((views.count, 6 * self.label_count, *views.image_size), dtype=wp.float32, device=self.device)
-        for label, volume in enumerate(self._labels):
-            transform = wp.mat44(*volume.ijk_to_ras.astype(np.float32).ravel().tolist())
-            inputs = [volume.values, _grid(volume), transform, *self._rays(views, volume)]
-            self._launch(kernels.surface_hits, views, inputs, [label], hits)
+        for label, (surface, ijk_to_ras) in enumerate(self._surfaces):
+            inputs = [surface, self._rays(views, ijk_to_ras, range(views.count)), label]
+            launch_in_parts(surface_kernels.surface_hits, views.pixel_count, inputs, hits, self.device)
         return hits
 
-    def _upload(self, volume: npt.NDArray[Any], dtype: Any, first_voxel: Sequence[int] = (0, 0, 0)) -> _GridVolume:
+    def _cast_by_main_axis(self, kernel: Any, views: _Views, extra: list[Any], output: wp.array[Any]) -> None:
+        """Launch a kernel for the rays of each main axis that occurs in the views."""
         import warp as wp
 
-        padded = np.pad(volume, [(1, 1)] * 3 + [(0, 0)] * (volume.ndim - 3))
-        to_ras = self.ijk_to_ras.copy()
-        to_ras[:3, 3] += to_ras[:3, :3] @ (np.asarray(first_voxel) - 1.0)
-        k, j, i = padded.shape[:3]
-        flat = padded.reshape(k * j * i, *padded.shape[3:])
-        return _GridVolume(wp.array(flat, dtype=dtype, device=self.device), (i, j, k), to_ras)
+        directions = views.camera_to(self.ijk_to_ras)[:, :3, :3] @ views.inverse_matrices
+        ijk_to_mm = wp.mat33(*self.ijk_to_ras[:3, :3].astype(np.float32).ravel().tolist())
+        for main in range(3):
+            chosen = [view for view in range(views.count) if main in possible_main_axes(directions[view], views.image_size)]
+            if not chosen:
+                continue
+            thin, thick = thicknesses_for(float(np.linalg.norm(self.ijk_to_ras[:3, main])))
+            inputs = [
+                self._slabs_along(main, thin),
+                self._slabs_along(main, thick),
+                steepest_slope(thick),
+                wp.vec3i(*main_axis_order(main)),
+                ijk_to_mm,
+                self._rays(views, self.ijk_to_ras, chosen),
+                *extra,
+            ]
+            rows, columns = views.image_size
+            launch_in_parts(kernel, len(chosen) * rows * columns, inputs, output, self.device)
 
-    def _rays(self, views: _Views, volume: _GridVolume) -> list[wp.array[Any]]:
-        """Source and pixel-to-direction matrix of each view in the volume's voxel indices."""
+    def _slabs_along(self, main: int, thickness: int) -> Any:
+        """Slabs on the device, made when they are first needed: few views need all axes."""
+        with self._making_slabs:
+            if (main, thickness) not in self._slabs:
+                self._slabs[main, thickness] = self._attenuation.slabs(main, thickness).on(self.device)
+            return self._slabs[main, thickness]
+
+    def _surface(self, field: npt.NDArray[np.float32]) -> tuple[Any, FloatArray]:
+        """A label's `surface_kernels.Surface` within its bounding box and an empty voxel all round, and the box's 4x4 ijk_to_ras."""
         import warp as wp
 
-        ras_to_ijk = np.linalg.inv(volume.ijk_to_ras)
-        camera_to_ijk = ras_to_ijk @ invert_pose(views.ras_to_camera)
-        directions = camera_to_ijk[:, :3, :3] @ views.inverse_matrices
-        return [
-            wp.array(camera_to_ijk[:, :3, 3].astype(np.float32), dtype=wp.vec3, device=self.device),
-            wp.array(directions.astype(np.float32), dtype=wp.mat33, device=self.device),
-        ]
+        from .surface_kernels import Surface
 
-    def _launch(self, kernel: Any, views: _Views, inputs: list[Any], extra: list[Any], output: wp.array[Any]) -> None:
-        """Run a kernel over all pixels: at once on CUDA, in equal parts on a thread pool on the CPU (a launch releases the GIL)."""
+        # A bone of no voxels keeps one empty voxel: its maps are empty.
+        box = bounding_box(field > 0, [0, 0, 0]) if field.any() else (slice(0, 1),) * 3
+        levels = np.pad(np.rint(255 * field[box]).astype(np.uint8), 1)
+        ijk_to_ras = self.ijk_to_ras.copy()
+        ijk_to_ras[:3, 3] += ijk_to_ras[:3, :3] @ (np.array([axis.start for axis in reversed(box)]) - 1.0)
+        surface = Surface()
+        surface.levels = wp.array(levels.ravel(), dtype=wp.uint8, device=self.device)
+        occupied = occupied_blocks(levels >= _SURFACE_LEVEL, [_BLOCK_MARGIN] * 3)
+        surface.occupied = wp.array(occupied.ravel(), dtype=wp.uint8, device=self.device)
+        surface.size = wp.vec3i(*levels.shape[::-1])
+        surface.ijk_to_ras = wp.mat44(*ijk_to_ras.astype(np.float32).ravel().tolist())
+        return surface, ijk_to_ras
+
+    def _rays(self, views: _Views, ijk_to_ras: FloatArray, chosen: Sequence[int]) -> Any:
+        """The `ray_kernels.Rays` of views in the voxel indices of a grid."""
         import warp as wp
 
-        rows, columns = views.image_size
-        total = views.count * rows * columns
+        from .ray_kernels import Rays
 
-        def part(first: int, last: int) -> None:
-            wp.launch(kernel, dim=last - first, inputs=[*inputs, first, *extra], outputs=[output], device=self.device)
+        camera_to_ijk = views.camera_to(ijk_to_ras)
+        rays = Rays()
+        rays.sources = self._vectors(camera_to_ijk[:, :3, 3])
+        rays.pixel_to_direction = self._matrices(camera_to_ijk[:, :3, :3] @ views.inverse_matrices)
+        rays.views = wp.array(list(chosen), dtype=wp.int32, device=self.device)
+        rays.rows, rays.columns = views.image_size
+        return rays
 
-        threads = os.cpu_count() or 1
-        if wp.get_device(self.device).is_cuda or threads == 1 or total < 1024:
-            part(0, total)
-            return
-        wp.load_module(kernel.module.name, device=self.device)
-        bounds = np.linspace(0, total, 4 * threads + 1).astype(int).tolist()
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(part, bounds[:-1], bounds[1:]))
+    def _vectors(self, values: FloatArray) -> wp.array[Any]:
+        import warp as wp
+
+        return wp.array(values.astype(np.float32), dtype=wp.vec3, device=self.device)
+
+    def _matrices(self, values: FloatArray) -> wp.array[Any]:
+        import warp as wp
+
+        return wp.array(values.astype(np.float32), dtype=wp.mat33, device=self.device)
 
 
 class _Views:
@@ -178,15 +228,32 @@ class _Views:
         if len(cameras) != self.count or len({c.image_size for c in cameras}) > 1:
             raise ValueError(f"{self.count} views need one camera, or as many cameras of one image size; got {len(cameras)}")
         self.image_size = cameras[0].image_size if cameras else (0, 0)
-        self.inverse_matrices = np.linalg.inv(np.stack([c.matrix for c in cameras])) if cameras else np.empty((0, 3, 3))
+        matrices = np.stack([c.matrix for c in cameras]) if cameras else np.empty((0, 3, 3))
+        self.inverse_matrices: FloatArray = np.linalg.inv(matrices)
+
+    @property
+    def pixel_count(self) -> int:
+        """Pixels of all views."""
+        return self.count * self.image_size[0] * self.image_size[1]
+
+    def camera_to(self, ijk_to_ras: FloatArray) -> FloatArray:
+        """Transforms (views, 4, 4) from camera coordinates to the voxel indices of a grid."""
+        transforms: FloatArray = np.linalg.inv(ijk_to_ras) @ invert_pose(self.ras_to_camera)
+        return transforms
 
 
-def _grid(volume: _GridVolume) -> Any:
-    import warp as wp
+def possible_main_axes(pixel_to_direction: FloatArray, image_size: tuple[int, int]) -> list[int]:
+    """Axes that may be the main axis of a ray of an image: those that no other axis surpasses all over the image.
 
-    from .kernels import Grid
+    Directions are linear in the pixel, so their components lie between those of the image's corners.
 
-    grid = Grid()
-    grid.size = wp.vec3i(*volume.size)
-    grid.ijk_to_mm = wp.mat33(*volume.ijk_to_ras[:3, :3].astype(np.float32).ravel().tolist())
-    return grid
+    Args:
+        pixel_to_direction: 3x3, of a pixel (column, row, 1).
+        image_size: (rows, columns).
+    """
+    rows, columns = image_size
+    corners = np.array([[column, row, 1.0] for column in (0, columns - 1) for row in (0, rows - 1)]) @ pixel_to_direction.T
+    most = np.abs(corners).max(axis=0)
+    least = np.where(corners.min(axis=0) * corners.max(axis=0) > 0, np.abs(corners).min(axis=0), 0.0)
+    rounding = 1e-4  # the kernels compare in single precision
+    return [axis for axis in range(3) if most[axis] * (1 + rounding) >= np.delete(least, axis).max()]

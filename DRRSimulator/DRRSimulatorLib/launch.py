@@ -1,0 +1,52 @@
+"""Launching of Warp kernels: at once on CUDA, in parts on all threads of a CPU."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+_FEWEST_THREADS_OF_A_PART = 512  # starting a part takes about as long as casting some hundred rays
+_PARTS_PER_CPU = 4  # so that a CPU that is done early, or is slowed down by other work, leaves the rest to others
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="ray caster")
+
+
+def launch_in_parts(kernel: Any, count: int, inputs: list[Any], output: Any, device: str) -> None:
+    """Run a Warp kernel with so many threads.
+
+    A launch on the CPU runs in the calling thread alone, but releases Python's interpreter lock, so that parts of it run side by side.
+
+    Args:
+        kernel: its arguments are the inputs, the number of the first thread, and the output.
+        count: how many threads.
+        inputs: of the kernel.
+        output: array that the kernel writes to.
+        device: Warp device.
+    """
+    import warp as wp
+
+    def part(first: int, last: int) -> None:
+        wp.launch(kernel, dim=last - first, inputs=[*inputs, first], outputs=[output], device=device)
+
+    cpus = available_cpus()
+    parts = min(_PARTS_PER_CPU * cpus, count // _FEWEST_THREADS_OF_A_PART)
+    if wp.get_device(device).is_cuda or cpus == 1 or parts < 2:
+        part(0, count)
+        return
+    wp.load_module(kernel.module.name, device=device)  # compiled once, not by every thread
+    bounds = np.linspace(0, count, parts + 1).astype(int).tolist()
+    list(_pool(cpus).map(part, bounds[:-1], bounds[1:]))
