@@ -229,7 +229,7 @@ class _Views:
             raise ValueError(f"{self.count} views need one camera, or as many cameras of one image size; got {len(cameras)}")
         self.image_size = cameras[0].image_size if cameras else (0, 0)
         matrices = np.stack([c.matrix for c in cameras]) if cameras else np.empty((0, 3, 3))
-        self.inverse_matrices: FloatArray = np.linalg.inv(matrices)
+        self.inverse_matrices = np.asarray(np.linalg.inv(matrices), dtype=np.float64)
 
     @property
     def pixel_count(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, transform_points
 from DRRSimulatorLib.errors import InputError
@@ -16,7 +15,7 @@ from XRayRegistrationLib.correspondences import network_image
 from XRayRegistrationLib.metrics import pose_error
 from XRayRegistrationLib.model import Model, ModelDescription
 from XRayRegistrationLib.pose import PoseNotFoundError
-from XRayRegistrationLib.refine import Refiner, local_normalisation
+from XRayRegistrationLib.refine import Refiner
 from XRayRegistrationLib.register import register
 from XRayRegistrationLib.view import View
 from XRayRegistrationLib.xray import XRay
@@ -162,13 +161,3 @@ def test_refinement_never_lowers_its_own_measure(patient: SmallPatient, refiner:
     start = np.asarray(CArmView(0, 0, 0, (0, 0), 700).ras_to_camera(CENTRE_RAS))
     result = refiner.refine([view], start)
     assert result.similarity >= result.similarity_before
-
-
-def test_local_normalisation_takes_out_gain_and_offset_and_leaves_nothing_outside_the_field() -> None:
-    image = np.random.default_rng(2).random((48, 64)).astype(np.float32)
-    field = np.ones_like(image)
-    field[:, :10] = 0
-    normal: npt.NDArray[np.float32] = local_normalisation(image, field)
-    assert np.allclose(local_normalisation(7 * image - 3, field), normal, atol=1e-4)
-    assert (normal[:, :10] == 0).all()
-    assert abs(float(normal[:, 10:].mean())) < 0.1

@@ -11,7 +11,7 @@ Polarity = Literal["intensity", "attenuation"]  # bone dark, as the detector mea
 Image = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
-_GRID = 512  # larger images are searched on every n-th pixel: fields have no finer detail
+_GRID = 256  # larger images are searched on every n-th pixel: fields have no finer detail, and the search takes time
 _LEVELS = (0.3, 0.2, 0.1, 0.05, 0.02, 0.01)  # of the range from unexposed to the open beam
 
 

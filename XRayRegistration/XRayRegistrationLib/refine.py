@@ -1,8 +1,8 @@
 """Intensity-based refinement: the pose at which simulated X-rays look most like the real ones.
 
-Both images are normalised locally (their mean and contrast in a neighbourhood are taken out), so that the sum of squared
-differences measures local normalised correlation and survives gain, gamma and soft-tissue background. The differences are
-minimised by trust-region least squares, coarse to fine, over all views together.
+Both images are normalised locally, so that the sum of squared differences measures local normalised correlation and survives gain,
+gamma and soft-tissue background. The differences are minimised by trust-region least squares with the ray caster's derivatives by the
+pose, coarse to fine, over all views together.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from DRRSimulatorLib.camera import Camera, FloatArray, move_pose, transform_poin
 from DRRSimulatorLib.progress import Report, ignore_progress
 from DRRSimulatorLib.projector import Projector
 
+from .local_normalisation import FloatImage, LocalNormalisation
 from .view import View
 
-FloatImage = npt.NDArray[np.float32]
-
 LEVELS = (64, 128)  # pixels along the longer side of the images compared
-NEIGHBOURHOOD = 0.05  # standard deviation of the local window, share of the image's longer side
-CONTRAST_FLOOR = 0.03  # of the normalised range; below it, an image counts as flat
 ROBUST_SCALE = 0.5  # differences beyond it, in local standard deviations, count linearly: tools, text, other bones
-STEPS = np.array([0.006, 0.006, 0.006, 0.6, 0.6, 2.5])  # of the finite differences: rad and mm, about half a pixel
+MOTION_SCALE = np.array([0.006, 0.006, 0.006, 0.6, 0.6, 2.5])  # rad and mm: motions that change images about equally, by half a pixel
 MAXIMUM_EVALUATIONS = 12  # at each level
 MOST_POSES_TRIED = MAXIMUM_EVALUATIONS * len(LEVELS)
 
@@ -76,15 +73,18 @@ class Refiner:
 
         def residuals(motion: FloatArray) -> FloatArray:
             try_pose()
-            return comparison.differences([move_pose(start, pivot, motion)])[0]
+            return comparison.differences(move_pose(start, pivot, motion))
 
         def jacobian(motion: FloatArray) -> FloatArray:
-            offsets = np.concatenate([np.diag(STEPS), -np.diag(STEPS)])
-            differences = comparison.differences([move_pose(start, pivot, motion + offset) for offset in offsets])
-            return ((differences[:6] - differences[6:]) / (2 * STEPS[:, None])).T
+            changes = comparison.derivatives(move_pose(start, pivot, motion), self.centre_ras)
+            # By the rotation vector from the start, of which a further small turn is the left Jacobian's inverse (Chirikjian,
+            # Stochastic Models, Information Theory, and Lie Groups 2, section 10.6), to first order in the angle.
+            x, y, z = motion[:3] / 2
+            further_turn = np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]])
+            return np.concatenate([changes[:, :3] @ further_turn, changes[:, 3:]], axis=1)
 
         solution = least_squares(
-            residuals, np.zeros(6), jacobian, loss="soft_l1", f_scale=ROBUST_SCALE, x_scale=STEPS, max_nfev=MAXIMUM_EVALUATIONS
+            residuals, np.zeros(6), jacobian, loss="soft_l1", f_scale=ROBUST_SCALE, x_scale=MOTION_SCALE, max_nfev=MAXIMUM_EVALUATIONS
         )
         return move_pose(start, pivot, solution.x)
 
@@ -96,54 +96,50 @@ class _Comparison:
         self.projector = projector
         self.rig_to_camera = [view.rig_to_camera for view in views]
         self.cameras: list[Camera] = []
-        self.fields: list[FloatImage] = []
+        self.normalise: list[LocalNormalisation] = []
         self.xrays: list[FloatImage] = []
         for view in views:
             scale = min(1.0, longer_side / max(view.camera.image_size))
             rows, columns = (max(1, round(size * scale)) for size in view.camera.image_size)
             self.cameras.append(view.camera.resized((rows, columns)))
             field = (_resample(view.xray.field.astype(np.float32), (rows, columns)) > 0.99).astype(np.float32)
-            self.fields.append(field)
-            self.xrays.append(local_normalisation(_resample(view.image, (rows, columns)), field))
+            self.normalise.append(LocalNormalisation(field))
+            self.xrays.append(self.normalise[-1](_resample(view.image, (rows, columns))))
 
-    def _drrs(self, poses: Sequence[FloatArray]) -> list[list[FloatImage]]:
-        """Normalised DRRs of every view (outer) at every pose (inner)."""
+    def _drrs(self, pose: FloatArray) -> list[FloatImage]:
+        """Normalised DRR of every view."""
         rendered = []
-        for camera, to_camera, field in zip(self.cameras, self.rig_to_camera, self.fields, strict=True):
-            integrals = self.projector.line_integrals(camera, np.stack([to_camera @ pose for pose in poses])).numpy()
-            rendered.append([local_normalisation(image, field) for image in integrals.sum(axis=1)])
+        for camera, to_camera, normalise in zip(self.cameras, self.rig_to_camera, self.normalise, strict=True):
+            integrals = self.projector.line_integrals(camera, (to_camera @ pose)[None]).numpy()[0]
+            rendered.append(normalise(integrals.sum(axis=0)))
         return rendered
 
-    def differences(self, poses: Sequence[FloatArray]) -> FloatArray:
-        """(poses, pixels of all views) differences of X-rays and DRRs in local standard deviations."""
-        rendered = self._drrs(poses)
-        return np.stack([
-            np.concatenate([(drrs[i] - xray)[field > 0] for drrs, xray, field in zip(rendered, self.xrays, self.fields, strict=True)])
-            for i in range(len(poses))
-        ]).astype(np.float64)  # fmt: skip
+    def differences(self, pose: FloatArray) -> FloatArray:
+        """(pixels of all views,) differences of X-rays and DRRs in local standard deviations."""
+        fields = [normalise.field > 0 for normalise in self.normalise]
+        views = zip(self._drrs(pose), self.xrays, fields, strict=True)
+        return np.concatenate([(drr - xray)[field] for drr, xray, field in views]).astype(np.float64)
+
+    def derivatives(self, pose: FloatArray, pivot_ras: FloatArray) -> FloatArray:
+        """(pixels of all views, 6) derivatives of the differences by a small motion of the patient in the rig's frame.
+
+        The motion is a rotation vector (rad) about the pivot, and a translation (mm).
+        """
+        changes = []
+        for camera, to_camera, normalise in zip(self.cameras, self.rig_to_camera, self.normalise, strict=True):
+            image = self.projector.line_integrals_and_derivatives(camera, (to_camera @ pose)[None], pivot_ras).numpy()[0]
+            _, by_camera = normalise.with_derivatives(image[0], image[1:])
+            at_pixels = by_camera[:, normalise.field > 0].astype(np.float64)
+            rotation = to_camera[:3, :3]  # both vectors of a motion turn with the frame
+            changes.append(np.concatenate([rotation.T @ at_pixels[:3], rotation.T @ at_pixels[3:]]).T)
+        return np.concatenate(changes)
 
     def similarity(self, pose: FloatArray) -> float:
         """Mean correlation of the locally normalised images over all views."""
         values = []
-        for (drr,), xray in zip(self._drrs([pose]), self.xrays, strict=True):
+        for drr, xray in zip(self._drrs(pose), self.xrays, strict=True):
             values.append(float((drr * xray).sum() / max(float(np.linalg.norm(drr) * np.linalg.norm(xray)), 1e-12)))
         return float(np.mean(values))
-
-
-def local_normalisation(image: FloatImage, field: FloatImage) -> FloatImage:
-    """Image [row, column] minus its local mean, over its local standard deviation, inside a field of 0 and 1; 0 outside."""
-    from scipy.ndimage import gaussian_filter
-
-    sigma = NEIGHBOURHOOD * max(image.shape)
-    inside = image[field > 0]
-    if inside.size == 0:
-        return np.zeros_like(image)
-    floor = CONTRAST_FLOOR * max(float(inside.max() - inside.min()), 1e-6)
-    weight = np.maximum(gaussian_filter(field, sigma), 1e-3)
-    mean = gaussian_filter(image * field, sigma) / weight
-    variance = gaussian_filter(field * (image - mean) ** 2, sigma) / weight
-    normal: FloatImage = (field * (image - mean) / np.sqrt(variance + floor**2)).astype(np.float32)
-    return normal
 
 
 def _resample(image: FloatImage, size: tuple[int, int]) -> FloatImage:
