@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _FEWEST_THREADS_OF_A_PART = 512  # starting a part takes about as long as casting some hundred rays
-_PARTS_PER_CPU = 4  # so that a CPU that is done early, or is slowed down by other work, leaves the rest to others
+_PARTS_PER_CPU = 16  # so that none waits long for the last to be done, even where other work slows one CPU down
 
 
 def available_cpus() -> int:
@@ -39,14 +39,24 @@ def launch_in_parts(kernel: Any, count: int, inputs: list[Any], output: Any, dev
     """
     import warp as wp
 
-    def part(first: int, last: int) -> None:
-        wp.launch(kernel, dim=last - first, inputs=[*inputs, first], outputs=[output], device=device)
-
     cpus = available_cpus()
     parts = min(_PARTS_PER_CPU * cpus, count // _FEWEST_THREADS_OF_A_PART)
     if wp.get_device(device).is_cuda or cpus == 1 or parts < 2:
-        part(0, count)
+        wp.launch(kernel, dim=count, inputs=[*inputs, 0], outputs=[output], device=device)
         return
     wp.load_module(kernel.module.name, device=device)  # compiled once, not by every thread
     bounds = np.linspace(0, count, parts + 1).astype(int).tolist()
-    list(_pool(cpus).map(part, bounds[:-1], bounds[1:]))
+    waiting = iter(list(zip(bounds[:-1], bounds[1:], strict=True)))
+
+    def work() -> None:
+        # The arguments are packed once for all parts, which takes longer than to start one.
+        command = wp.launch(kernel, dim=1, inputs=[*inputs, 0], outputs=[output], device=device, record_cmd=True)
+        for first, last in waiting:
+            command.set_param_at_index(len(inputs), first)
+            command.set_dim(last - first)
+            command.launch()
+
+    helpers = [_pool(cpus - 1).submit(work) for _ in range(cpus - 1)]
+    work()
+    for helper in helpers:
+        helper.result()

@@ -148,10 +148,9 @@ class Projector:
 
         directions = views.camera_to(self.ijk_to_ras)[:, :3, :3] @ views.inverse_matrices
         ijk_to_mm = wp.mat33(*self.ijk_to_ras[:3, :3].astype(np.float32).ravel().tolist())
-        for main in range(3):
-            chosen = [view for view in range(views.count) if main in possible_main_axes(directions[view], views.image_size)]
-            if not chosen:
-                continue
+        axes = [possible_main_axes(to_direction, views.image_size) for to_direction in directions]
+        for main in sorted(set().union(*axes)):
+            chosen = [view for view, possible in enumerate(axes) if main in possible]
             thin, thick = thicknesses_for(float(np.linalg.norm(self.ijk_to_ras[:3, main])))
             inputs = [
                 self._slabs_along(main, thin),
@@ -256,4 +255,4 @@ def possible_main_axes(pixel_to_direction: FloatArray, image_size: tuple[int, in
     most = np.abs(corners).max(axis=0)
     least = np.where(corners.min(axis=0) * corners.max(axis=0) > 0, np.abs(corners).min(axis=0), 0.0)
     rounding = 1e-4  # the kernels compare in single precision
-    return [axis for axis in range(3) if most[axis] * (1 + rounding) >= np.delete(least, axis).max()]
+    return np.flatnonzero(most * (1 + rounding) >= least.max()).tolist()
