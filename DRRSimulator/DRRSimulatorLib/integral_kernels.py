@@ -9,7 +9,7 @@ that a sample is interpolated from, on a GPU every thread is a lane by itself an
 
 import warp as wp
 
-from .ray_kernels import BLOCK, Rays, block_of, clip_slices, direction_of, main_axis, pixel_of, whole_slices
+from .ray_kernels import BLOCK, Rays, block_of, clip_slices, direction_of, is_main_axis, pixel_of, whole_slices
 
 # Nothing here is differentiated by Warp, which halves the compilation; products may be fused with sums, as CUDA does by itself.
 wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": f"{wp.config.cpu_compiler_flags} -ffp-contract=fast"})
@@ -61,29 +61,27 @@ def nothing_at(slabs: Slabs, ray: SlabRay, s: int):
 
 
 @wp.func
-def ray_through(slabs: Slabs, axes: wp.vec3i, source: wp.vec3, direction: wp.vec3):
+def ray_through(slabs: Slabs, source: wp.vec3, direction: wp.vec3):
     """The part of a ray in front of its source that lies in the slabs, without the empty ones at its ends.
 
-    `axes` are the grid's axes that are the slabs' main axis, w and u.
+    Source and direction are voxel indices along the main axis, w and u.
     """
     thickness = float(slabs.thickness)
-    slope_u = direction[axes[2]] / direction[axes[0]]
-    slope_w = direction[axes[1]] / direction[axes[0]]
-    first_middle = 0.5 * (thickness - 1.0)  # slice in the middle of slab 0
+    a_slice = 1.0 / direction[0]
+    first_middle = 0.5 * (thickness - 1.0) - source[0]  # from the source to the middle of slab 0, slices
     ray = SlabRay()
     # The empty voxel at the border shifts u and w by one.
-    ray.start_u = source[axes[2]] + 1.0 + (first_middle - source[axes[0]]) * slope_u
-    ray.start_w = source[axes[1]] + 1.0 + (first_middle - source[axes[0]]) * slope_w
-    ray.slope_u = thickness * slope_u
-    ray.slope_w = thickness * slope_w
+    ray.start_u = source[2] + 1.0 + first_middle * direction[2] * a_slice
+    ray.start_w = source[1] + 1.0 + first_middle * direction[1] * a_slice
+    ray.slope_u = thickness * direction[2] * a_slice
+    ray.slope_w = thickness * direction[1] * a_slice
     low, high = clip_slices(0.0, float(slabs.size[0] - 1), ray.start_u, ray.slope_u, slabs.size[2])
     low, high = clip_slices(low, high, ray.start_w, ray.slope_w, slabs.size[1])
     # The beam starts at the source: slabs behind it do not count.
-    source_slab = (source[axes[0]] - first_middle) / thickness
-    if direction[axes[0]] > 0.0:
-        low = wp.max(low, source_slab)
+    if direction[0] > 0.0:
+        low = wp.max(low, -first_middle / thickness)
     else:
-        high = wp.min(high, source_slab)
+        high = wp.min(high, -first_middle / thickness)
     first, last = whole_slices(low, high, slabs.size[0])
     while first <= last:
         if not nothing_at(slabs, ray, first):
@@ -230,10 +228,15 @@ def march(slabs: Slabs, ray: SlabRay, gradient: bool):
 
 
 @wp.func
-def is_oblique(direction: wp.vec3, axes: wp.vec3i, limit: float):
+def is_oblique(direction: wp.vec3, limit: float):
     """Whether a ray moves sideways by more voxels a slice than the limit."""
-    sideways = wp.max(wp.abs(direction[axes[1]]), wp.abs(direction[axes[2]]))
-    return sideways > limit * wp.abs(direction[axes[0]])
+    return wp.max(wp.abs(direction[1]), wp.abs(direction[2])) > limit * wp.abs(direction[0])
+
+
+@wp.func
+def slice_length(voxel_to_mm: wp.mat33, direction: wp.vec3):
+    """Length of a ray between two slices, mm."""
+    return wp.length(voxel_to_mm * direction) / wp.abs(direction[0])
 
 
 @wp.kernel
@@ -242,26 +245,27 @@ def line_integrals(
     thick: Slabs,
     thick_limit: float,
     axes: wp.vec3i,
-    ijk_to_mm: wp.mat33,
+    voxel_to_mm: wp.mat33,
     rays: Rays,
     first_thread: int,
     image: wp.array4d(dtype=wp.float32),
 ):
     """Line integrals (view, material, row, column) of soft tissue and bone, for the pixels whose rays have the main axis `axes[0]`.
 
-    Rays that are less oblique than the limit are cast through the thick slabs, the others through the thin ones.
+    Rays that are less oblique than the limit are cast through the thick slabs, the others through the thin ones. All voxel indices are
+    in the order of `axes`: along the main axis, w and u.
     """
-    view, row, column = pixel_of(first_thread + wp.tid(), rays, axes[2])
+    view, row, column = pixel_of(first_thread + wp.tid(), rays, 2)
     source = rays.sources[view]
     direction = direction_of(rays, view, row, column)
-    if main_axis(direction) != axes[0]:
+    if not is_main_axis(direction, axes):
         return
     sums = vec6()
-    if is_oblique(direction, axes, thick_limit):
-        sums = march(thin, ray_through(thin, axes, source, direction), False)
+    if is_oblique(direction, thick_limit):
+        sums = march(thin, ray_through(thin, source, direction), False)
     else:
-        sums = march(thick, ray_through(thick, axes, source, direction), False)
-    slice_mm = wp.length(ijk_to_mm * direction) / wp.abs(direction[axes[0]])
+        sums = march(thick, ray_through(thick, source, direction), False)
+    slice_mm = slice_length(voxel_to_mm, direction)
     image[view, 0, row, column] = sums[0] * slice_mm
     image[view, 1, row, column] = sums[1] * slice_mm
 
@@ -271,12 +275,12 @@ class Motions:
     """What the derivatives by the pose need of each view.
 
     Attributes:
-        camera_to_ijk: linear part of the transform from camera coordinates (mm) to voxel indices.
+        camera_to_voxel: linear part of the transform from camera coordinates (mm) to voxel indices in the order main axis, w, u.
         pixel_to_ray: inverse camera matrix: a pixel (column, row, 1) to the direction of its ray in camera coordinates.
         pivots: point that rotations leave in place, camera coordinates, mm.
     """
 
-    camera_to_ijk: wp.array(dtype=wp.mat33)
+    camera_to_voxel: wp.array(dtype=wp.mat33)
     pixel_to_ray: wp.array(dtype=wp.mat33)
     pivots: wp.array(dtype=wp.vec3)
 
@@ -287,7 +291,7 @@ def derivatives(
     thick: Slabs,
     thick_limit: float,
     axes: wp.vec3i,
-    ijk_to_mm: wp.mat33,
+    voxel_to_mm: wp.mat33,
     rays: Rays,
     motions: Motions,
     first_thread: int,
@@ -302,47 +306,44 @@ def derivatives(
         dI = slice_mm * sum (f_u du(s) + f_w dw(s)) + d slice_mm * sum f,
         du(s) = d source_u - slope_u d source_main + (s - source_main) d slope_u.
     """
-    view, row, column = pixel_of(first_thread + wp.tid(), rays, axes[2])
+    view, row, column = pixel_of(first_thread + wp.tid(), rays, 2)
     source = rays.sources[view]
     direction = direction_of(rays, view, row, column)
-    if main_axis(direction) != axes[0]:
+    if not is_main_axis(direction, axes):
         return
     sums = vec6()
     middle = float(0.0)  # slice in the middle of the ray
-    if is_oblique(direction, axes, thick_limit):
-        ray = ray_through(thin, axes, source, direction)
+    thickness = float(thin.thickness)
+    if is_oblique(direction, thick_limit):
+        ray = ray_through(thin, source, direction)
         sums = march(thin, ray, True)
         middle = middle_slice(thin, ray)
-        sums[3] = sums[3] * float(thin.thickness)
-        sums[5] = sums[5] * float(thin.thickness)
     else:
-        ray = ray_through(thick, axes, source, direction)
+        ray = ray_through(thick, source, direction)
         sums = march(thick, ray, True)
         middle = middle_slice(thick, ray)
-        sums[3] = sums[3] * float(thick.thickness)
-        sums[5] = sums[5] * float(thick.thickness)
-    # Sums weighted by the distance from the source, in slices.
-    from_source_u = sums[3] + (middle - source[axes[0]]) * sums[2]
-    from_source_w = sums[5] + (middle - source[axes[0]]) * sums[4]
-    slope_u = direction[axes[2]] / direction[axes[0]]
-    slope_w = direction[axes[1]] / direction[axes[0]]
-    slice_mm = wp.length(ijk_to_mm * direction) / wp.abs(direction[axes[0]])
+        thickness = float(thick.thickness)
     both = sums[0] + sums[1]
+    # Sums weighted by the distance from the source, in slices.
+    from_source_u = sums[3] * thickness + (middle - source[0]) * sums[2]
+    from_source_w = sums[5] * thickness + (middle - source[0]) * sums[4]
+    slope_u = direction[2] / direction[0]
+    slope_w = direction[1] / direction[0]
+    slice_mm = slice_length(voxel_to_mm, direction)
     result[view, 0, row, column] = both * slice_mm
-    to_ijk = motions.camera_to_ijk[view]
+    to_voxel = motions.camera_to_voxel[view]
     seen = motions.pixel_to_ray[view] * wp.vec3(float(column), float(row), 1.0)
     for axis in range(3):
         unit = wp.vec3()
         unit[axis] = 1.0
-        moved = -(to_ijk * unit)  # of the source, per mm
-        change = sums[2] * (moved[axes[2]] - slope_u * moved[axes[0]]) + sums[4] * (moved[axes[1]] - slope_w * moved[axes[0]])
+        moved = -(to_voxel * unit)  # of the source, per mm
+        change = sums[2] * (moved[2] - slope_u * moved[0]) + sums[4] * (moved[1] - slope_w * moved[0])
         result[view, 4 + axis, row, column] = change * slice_mm
-        moved = to_ijk * wp.cross(unit, motions.pivots[view])  # of the source, per radian
-        turned = -(to_ijk * wp.cross(unit, seen)) / direction[axes[0]]  # of the direction, per radian and slice
-        change = sums[2] * (moved[axes[2]] - slope_u * moved[axes[0]]) + sums[4] * (moved[axes[1]] - slope_w * moved[axes[0]])
-        change += from_source_u * (turned[axes[2]] - slope_u * turned[axes[0]])
-        change += from_source_w * (turned[axes[1]] - slope_w * turned[axes[0]])
-        result[view, 1 + axis, row, column] = (change - both * turned[axes[0]]) * slice_mm
+        moved = to_voxel * wp.cross(unit, motions.pivots[view])  # of the source, per radian
+        turned = -(to_voxel * wp.cross(unit, seen)) / direction[0]  # of the direction, per radian and slice
+        change = sums[2] * (moved[2] - slope_u * moved[0]) + sums[4] * (moved[1] - slope_w * moved[0])
+        change += from_source_u * (turned[2] - slope_u * turned[0]) + from_source_w * (turned[1] - slope_w * turned[0])
+        result[view, 1 + axis, row, column] = (change - both * turned[0]) * slice_mm
 
 
 @wp.func

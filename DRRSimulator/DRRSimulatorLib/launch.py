@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def launch_in_parts(kernel: Any, count: int, inputs: list[Any], output: Any, dev
         return
     wp.load_module(kernel.module.name, device=device)  # compiled once, not by every thread
     bounds = np.linspace(0, count, parts + 1).astype(int).tolist()
-    waiting = iter(list(zip(bounds[:-1], bounds[1:], strict=True)))
+    waiting = iter(list(pairwise(bounds)))
 
     def work() -> None:
         # The arguments are packed once for all parts, which takes longer than to start one.

@@ -61,7 +61,8 @@ def prepare_patient(ct: CTVolume, bones: BoneLabels | None = None, device: str =
     centre = surface_points(bones).mean(axis=0)
     report(0.7, "Loading the CT into the ray caster")
     projector = Projector.from_ct(ct, bones, device)
-    report(0.9, "Starting the ray caster")
-    projector.line_integrals(Camera.centred(1000.0, 1.0, (1, 1)), np.eye(4)[None])
+    report(0.9, "Starting the ray caster; the first time on a machine it is compiled, for some seconds")
+    for cast in (projector.line_integrals, projector.scene_coordinates):
+        cast(Camera.centred(1000.0, 1.0, (1, 1)), np.eye(4)[None])
     report(1.0, "Ready")
     return Patient(ct, bones, projector, centre)

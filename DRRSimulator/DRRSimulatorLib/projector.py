@@ -7,7 +7,7 @@ coordinates are the RAS positions (mm) of the first and the last bone surface th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ class Projector:
 
         views = _Views(camera, ras_to_camera)
         image = wp.empty((views.count, 2, *views.image_size), dtype=wp.float32, device=self.device)
-        self._cast_by_main_axis(integral_kernels.line_integrals, views, [], image)
+        self._cast_by_main_axis(integral_kernels.line_integrals, views, lambda camera_to_voxel: [], image)
         return image
 
     def line_integrals_and_derivatives(
@@ -113,12 +113,16 @@ class Projector:
 
         views = _Views(camera, ras_to_camera)
         pivots = np.stack([transform_points(pose, np.reshape(pivot_ras, (1, 3)))[0] for pose in views.ras_to_camera])
-        motions = integral_kernels.Motions()
-        motions.camera_to_ijk = self._matrices(views.camera_to(self.ijk_to_ras)[:, :3, :3])
-        motions.pixel_to_ray = self._matrices(views.inverse_matrices)
-        motions.pivots = self._vectors(pivots)
         result = wp.empty((views.count, 7, *views.image_size), dtype=wp.float32, device=self.device)
-        self._cast_by_main_axis(integral_kernels.derivatives, views, [motions], result)
+
+        def motions(camera_to_voxel: FloatArray) -> list[Any]:
+            motions = integral_kernels.Motions()
+            motions.camera_to_voxel = self._matrices(camera_to_voxel[:, :3, :3])
+            motions.pixel_to_ray = self._matrices(views.inverse_matrices)
+            motions.pivots = self._vectors(pivots)
+            return [motions]
+
+        self._cast_by_main_axis(integral_kernels.derivatives, views, motions, result)
         return result
 
     def scene_coordinates(self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike) -> wp.array[Any]:
@@ -138,28 +142,35 @@ class Projector:
         views = _Views(camera, ras_to_camera)
         hits = wp.empty((views.count, 6 * self.label_count, *views.image_size), dtype=wp.float32, device=self.device)
         for label, (surface, ijk_to_ras) in enumerate(self._surfaces):
-            inputs = [surface, self._rays(views, ijk_to_ras, range(views.count)), label]
+            inputs = [surface, self._rays(views, views.camera_to(ijk_to_ras), range(views.count)), label]
             launch_in_parts(surface_kernels.surface_hits, views.pixel_count, inputs, hits, self.device)
         return hits
 
-    def _cast_by_main_axis(self, kernel: Any, views: _Views, extra: list[Any], output: wp.array[Any]) -> None:
-        """Launch a kernel for the rays of each main axis that occurs in the views."""
+    def _cast_by_main_axis(
+        self, kernel: Any, views: _Views, more_inputs: Callable[[FloatArray], list[Any]], output: wp.array[Any]
+    ) -> None:
+        """Launch a kernel for the rays of each main axis that occurs in the views.
+
+        `more_inputs` makes further inputs of the transforms (views, 4, 4) from camera coordinates to voxel indices, which are in the
+        order main axis, w, u.
+        """
         import warp as wp
 
-        directions = views.camera_to(self.ijk_to_ras)[:, :3, :3] @ views.inverse_matrices
-        ijk_to_mm = wp.mat33(*self.ijk_to_ras[:3, :3].astype(np.float32).ravel().tolist())
-        axes = [possible_main_axes(to_direction, views.image_size) for to_direction in directions]
-        for main in sorted(set().union(*axes)):
-            chosen = [view for view, possible in enumerate(axes) if main in possible]
+        camera_to_ijk = views.camera_to(self.ijk_to_ras)
+        possible = [possible_main_axes(linear, views.image_size) for linear in camera_to_ijk[:, :3, :3] @ views.inverse_matrices]
+        for main in sorted(set().union(*possible)):
+            chosen = [view for view, axes in enumerate(possible) if main in axes]
+            order = list(main_axis_order(main))
             thin, thick = thicknesses_for(float(np.linalg.norm(self.ijk_to_ras[:3, main])))
+            camera_to_voxel = camera_to_ijk[:, [*order, 3]]
             inputs = [
                 self._slabs_along(main, thin),
                 self._slabs_along(main, thick),
                 steepest_slope(thick),
-                wp.vec3i(*main_axis_order(main)),
-                ijk_to_mm,
-                self._rays(views, self.ijk_to_ras, chosen),
-                *extra,
+                wp.vec3i(*order),
+                wp.mat33(*self.ijk_to_ras[:3, order].astype(np.float32).ravel().tolist()),
+                self._rays(views, camera_to_voxel, chosen),
+                *more_inputs(camera_to_voxel),
             ]
             rows, columns = views.image_size
             launch_in_parts(kernel, len(chosen) * rows * columns, inputs, output, self.device)
@@ -190,16 +201,15 @@ class Projector:
         surface.ijk_to_ras = wp.mat44(*ijk_to_ras.astype(np.float32).ravel().tolist())
         return surface, ijk_to_ras
 
-    def _rays(self, views: _Views, ijk_to_ras: FloatArray, chosen: Sequence[int]) -> Any:
-        """The `ray_kernels.Rays` of views in the voxel indices of a grid."""
+    def _rays(self, views: _Views, camera_to_voxel: FloatArray, chosen: Sequence[int]) -> Any:
+        """The `ray_kernels.Rays` of views, from the transforms (views, 4, 4) of camera coordinates to voxel indices."""
         import warp as wp
 
         from .ray_kernels import Rays
 
-        camera_to_ijk = views.camera_to(ijk_to_ras)
         rays = Rays()
-        rays.sources = self._vectors(camera_to_ijk[:, :3, 3])
-        rays.pixel_to_direction = self._matrices(camera_to_ijk[:, :3, :3] @ views.inverse_matrices)
+        rays.sources = self._vectors(camera_to_voxel[:, :3, 3])
+        rays.pixel_to_direction = self._matrices(camera_to_voxel[:, :3, :3] @ views.inverse_matrices)
         rays.views = wp.array(list(chosen), dtype=wp.int32, device=self.device)
         rays.rows, rays.columns = views.image_size
         return rays

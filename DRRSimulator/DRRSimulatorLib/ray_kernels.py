@@ -31,7 +31,7 @@ class Rays:
 
 @wp.func
 def pixel_of(thread: int, rays: Rays, axis_u: int):
-    """View, row and column of a thread.
+    """View, row and column of a thread; `axis_u` is the place of the axis u among the voxel indices.
 
     Neighbouring threads have neighbouring pixels along that side of the image which runs most nearly along u: they read the same
     lines of the cache, or the same segments of a GPU's memory.
@@ -60,6 +60,17 @@ def main_axis(direction: wp.vec3):
     if wp.abs(direction[2]) > wp.abs(direction[main]):
         main = 2
     return main
+
+
+@wp.func
+def is_main_axis(direction: wp.vec3, axes: wp.vec3i):
+    """Whether the first of three axes, which a direction's components belong to, is the one that `main_axis` gives."""
+    main = wp.abs(direction[0])
+    second = wp.abs(direction[1])
+    third = wp.abs(direction[2])
+    before_second = main > second or (main == second and axes[0] < axes[1])
+    before_third = main > third or (main == third and axes[0] < axes[2])
+    return before_second and before_third
 
 
 @wp.func

@@ -164,6 +164,7 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     Raises:
         InputError: if the file is missing, not a model file, or damaged.
     """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -175,7 +176,8 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
     except (RuntimeError, KeyError) as error:
         raise InputError(f"The weights in {path} do not fit the network that it describes; train the model again.") from error
-    return Model(network.to(device).eval(), description)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as convolutions want them
+    return Model(network.eval(), description)
 
 
 def _listed(labels: Iterable[int]) -> str:
