@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from xray_training.loss import scene_coordinate_loss
+from xray_training.loss import bone_in_field, scene_coordinate_loss
 from XRayRegistrationLib.network import SIGMA_PER_LAPLACE_SCALE, SceneMaps
 
 NAN = float("nan")
 
 
 def one_pixel(error: float, log_scale: float, logit: float = 0.0) -> tuple[SceneMaps, torch.Tensor, torch.Tensor]:
-    """Maps, targets and field of a single pixel on bone whose entry and exit are both off by `error` along z."""
+    """Maps, targets and mask of a single pixel on bone whose entry and exit are both off by `error` along z."""
     coordinates = torch.zeros(1, 1, 2, 3, 1, 1)
     coordinates[:, :, :, 2] = error
     maps = SceneMaps(torch.full((1, 1, 1, 1), logit), coordinates, torch.full((1, 1, 2, 1, 1), log_scale))
@@ -65,7 +65,7 @@ def test_pixels_off_bone_or_outside_the_field_count_for_the_mask_only() -> None:
     targets[:, :, 0] = NAN  # the first row is off bone
     field = torch.ones(2, 1, 4, 4, dtype=torch.bool)
     field[..., 0] = False  # the first column is not exposed
-    losses = scene_coordinate_loss(maps, targets, field)
+    losses = scene_coordinate_loss(maps, torch.nan_to_num(targets), bone_in_field(targets, field))
 
     logits, coordinates, log_scale = (value.double().numpy() for value in (maps.mask_logits, maps.coordinates, maps.log_scale))
     bone = np.zeros((2, 1, 4, 4))
@@ -78,10 +78,10 @@ def test_pixels_off_bone_or_outside_the_field_count_for_the_mask_only() -> None:
 
 
 def test_an_image_without_bone_and_a_perfect_prediction_have_finite_gradients() -> None:
-    maps, targets, field = one_pixel(error=0.0, log_scale=0.0)
-    for goal in (targets, torch.full_like(targets, NAN)):
+    maps, targets, bone = one_pixel(error=0.0, log_scale=0.0)
+    for mask in (bone, ~bone):
         leaves = [value.clone().requires_grad_() for value in (maps.mask_logits, maps.coordinates, maps.log_scale)]
-        scene_coordinate_loss(SceneMaps(*leaves), goal, field)["loss"].backward()
+        scene_coordinate_loss(SceneMaps(*leaves), targets, mask)["loss"].backward()
         assert all(leaf.grad is not None and torch.isfinite(leaf.grad).all() for leaf in leaves)
 
 
@@ -90,8 +90,8 @@ def test_labels_are_told_apart() -> None:
     targets = torch.zeros(1, 12, 1, 1)
     targets[:, 6:] = 1.0
     coordinates = targets.reshape(1, 2, 2, 3, 1, 1)
-    field, logits, log_scale = torch.ones(1, 1, 1, 1, dtype=torch.bool), torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 2, 1, 1)
-    right = scene_coordinate_loss(SceneMaps(logits, coordinates, log_scale), targets, field)
-    swapped = scene_coordinate_loss(SceneMaps(logits, coordinates.flip(1), log_scale), targets, field)
+    bone, logits, log_scale = torch.ones(1, 2, 1, 1, dtype=torch.bool), torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 2, 1, 1)
+    right = scene_coordinate_loss(SceneMaps(logits, coordinates, log_scale), targets, bone)
+    swapped = scene_coordinate_loss(SceneMaps(logits, coordinates.flip(1), log_scale), targets, bone)
     assert right["coordinate_error"].item() == pytest.approx(0, abs=1e-3)
     assert swapped["coordinate_error"].item() == pytest.approx(math.sqrt(3), rel=1e-3)

@@ -13,7 +13,8 @@ from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
-from xray_training.train import CHECKPOINT_NAME, Trainer, TrainingSettings, TrainingStatus
+from xray_training.train import CHECKPOINT_NAME, READ_LOSSES_EVERY, Trainer, TrainingSettings, TrainingStatus
+from xray_training.views import STEPS_PER_ROUND
 
 SETTINGS = TrainingSettings(
     camera=Camera.centred(1020.0, 297 / 64, (64, 64)), steps=6, batch_size=4, new_views_per_step=2, pool_size=6, checkpoint_every=2
@@ -95,14 +96,15 @@ def test_a_damaged_checkpoint_is_refused_with_advice(new_trainer: NewTrainer, fi
 def test_the_model_is_the_averaged_network_and_knows_what_it_was_trained_for(finished: Trainer, phantom_ct: CTVolume) -> None:
     model = finished.model({"command": "scr-train"})
     model.description.check_ct(phantom_ct)
-    assert model.network is finished.averaged.module and not model.network.training
+    assert model.network is finished.averaged and not model.network.training
     assert model.description.training["steps_done"] == 6 and model.description.training["command"] == "scr-train"
     assert model.description.from_json(model.description.to_json()).ct_fingerprint == phantom_ct.fingerprint
 
 
 def test_training_lowers_the_error_on_views_it_was_not_given(new_trainer: NewTrainer, tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=120, batch_size=8, new_views_per_step=4, pool_size=256, checkpoint_every=1000)
-    trainer, unseen = new_trainer(tmp_path, settings), new_trainer(tmp_path / "unseen", replace(settings, seed=7)).views.batch(0)
+    trainer, other = new_trainer(tmp_path, settings), new_trainer(tmp_path / "unseen", replace(settings, seed=7))
+    unseen = other.views.batch(0, torch.Generator())
 
     def error_mm() -> float:
         """Mean error of the scene coordinates, predicted from plain line integrals."""
@@ -135,3 +137,33 @@ def test_a_start_with_another_number_of_bones_is_refused(
     two_bones.labels[:2] = 2
     with pytest.raises(InputError, match="another number of bones"):
         Trainer(phantom_ct, two_bones, SETTINGS, "cpu", tmp_path, finished.model({}))
+
+
+def test_randomisation_falls_and_the_pose_loss_sets_in_as_the_training_goes_on() -> None:
+    settings = replace(SETTINGS, steps=100, randomisation=0.5, final_randomisation=0.4, pose_weight=2.0)
+    assert [settings.randomisation_at(step) for step in (0, 59, 70, 80, 99)] == pytest.approx([0.5, 0.5, 0.35, 0.2, 0.2])
+    assert [settings.pose_weight_at(step) for step in (0, 40, 50, 60, 99)] == pytest.approx([0.0, 0.0, 1.0, 2.0, 2.0])
+
+
+def test_losses_are_means_since_they_were_read_at_the_first_step_the_last_and_every_so_many(
+    new_trainer: NewTrainer, tmp_path: Path
+) -> None:
+    steps = READ_LOSSES_EVERY + 3
+    statuses: list[TrainingStatus] = []
+    assert new_trainer(tmp_path, replace(SETTINGS, steps=steps)).run(statuses.append)
+    assert [status.step for status in statuses] == list(range(1, steps + 1))
+    read = [status.step for last, status in zip([None, *statuses], statuses, strict=False) if not last or last.losses != status.losses]
+    assert read == [1, READ_LOSSES_EVERY, steps]
+    assert all(np.isfinite(list(status.losses.values())).all() for status in statuses)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_cuda_no_step_makes_the_host_wait_but_those_that_render(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
+    trainer = Trainer(phantom_ct, phantom_bones, replace(SETTINGS, steps=1000, checkpoint_every=1000), "cuda", tmp_path)
+    trainer.run(cancelled=lambda: trainer.step == 2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for trainer.step in range(2, STEPS_PER_ROUND):
+            trainer._train_step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

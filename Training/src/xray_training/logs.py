@@ -105,13 +105,18 @@ def plot_losses(folder: Path) -> None:
     if not rows:
         return
     curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes = figure.subplots(1, 3)
-    labels = {"coordinate_error_mm": "error of a point, mm", "coordinate_loss": "coordinate loss", "mask_loss": "mask loss"}
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    axes = figure.subplots(1, 4)
+    labels = {
+        "pose_error_mm": "error of the pose, mm",
+        "coordinate_error_mm": "error of a point, mm",
+        "coordinate_loss": "coordinate loss",
+        "mask_loss": "mask loss",
+    }
     for axis, (name, label) in zip(axes, labels.items(), strict=True):
         axis.plot(curves["step"], curves[name], linewidth=1)
         axis.set(xlabel="step", ylabel=label)
         axis.grid(alpha=0.3)
-    axes[0].set_yscale("log")
+        axis.set_yscale("log" if name.endswith("_mm") else "linear")
     with atomic_path(folder / "losses.png") as temporary:
         figure.savefig(temporary, dpi=120)

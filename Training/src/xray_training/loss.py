@@ -7,7 +7,17 @@ from torch.nn import functional
 from XRayRegistrationLib.network import SceneMaps
 
 
-def scene_coordinate_loss(maps: SceneMaps, targets: torch.Tensor, field: torch.Tensor) -> dict[str, torch.Tensor]:
+def bone_in_field(targets: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Where rays meet bone inside the exposed field, (B, L, h, w), bool.
+
+    Args:
+        targets: true coordinates (B, 6 * L, h, w), NaN off bone.
+        field: the exposed field (B, 1, h, w), bool.
+    """
+    return ~torch.isnan(targets[:, ::6]) & field
+
+
+def scene_coordinate_loss(maps: SceneMaps, targets: torch.Tensor, bone: torch.Tensor) -> dict[str, torch.Tensor]:
     """Mask loss, coordinate loss and their sum.
 
     A point's error r has the density exp(-r / b) / (8 pi b^3), an isotropic Laplace distribution in 3D whose scale b the network
@@ -16,17 +26,14 @@ def scene_coordinate_loss(maps: SceneMaps, targets: torch.Tensor, field: torch.T
 
     Args:
         maps: what the network says.
-        targets: true coordinates (B, 6 * L, h, w) in the network's unit, NaN off bone.
-        field: the exposed field (B, 1, h, w), bool; outside it the mask is empty.
+        targets: true coordinates (B, 6 * L, h, w) in the network's unit, finite; off bone they do not count.
+        bone: the true mask, (B, L, h, w), bool.
 
     Returns:
         "loss", "mask_loss", "coordinate_loss" and "coordinate_error" (mean r on bone, network's unit), scalars.
     """
-    batch, labels, _, _, rows, columns = maps.coordinates.shape
-    points = targets.reshape(batch, labels, 2, 3, rows, columns)
-    bone = ~torch.isnan(points[:, :, 0, 0]) & field
     mask_loss = functional.binary_cross_entropy_with_logits(maps.mask_logits, bone.float())
-    error = (maps.coordinates - torch.nan_to_num(points)).square().sum(dim=3).add(1e-8).sqrt()
+    error = (maps.coordinates - targets.reshape(maps.coordinates.shape)).square().sum(dim=3).add(1e-8).sqrt()
     likelihood = error * torch.exp(-maps.log_scale) + 3 * maps.log_scale
     weight = bone[:, :, None].expand_as(error)
     count = weight.sum().clamp_min(1)

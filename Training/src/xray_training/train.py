@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -17,16 +18,20 @@ from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.projector import Projector
 from DRRSimulatorLib.surface import bone_surface
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.profiler import record_function
 from XRayRegistrationLib.model import Model, ModelDescription, build_network
-from XRayRegistrationLib.network import SceneCoordinateNetwork
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .loss import scene_coordinate_loss
+from .loss import bone_in_field, scene_coordinate_loss
+from .pose_loss import PoseLoss
 from .randomise import RandomisationRanges, Randomiser
-from .views import RenderedViews, ViewPool
+from .views import ViewPool
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
+
+# Losses are summed up on the device and read once in so many steps: reading them makes the host wait for the device.
+READ_LOSSES_EVERY = 20
+AVERAGE_EVERY = 5  # steps; averaging costs as much as an optimisation step's update
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,11 @@ class TrainingSettings:
         average_decay: of the exponential moving average of the weights, which becomes the model.
         checkpoint_every: steps between checkpoints.
         seed: of everything random.
-        randomisation: strength of the domain randomisation, 0 (plain images) to 1.
+        randomisation: strength of the domain randomisation, 0 (plain images) to 1, in the first 60 % of the steps.
+        final_randomisation: share of that strength that is left in the last 20 % of the steps; in between it falls evenly. What was
+            learned on hard images stays, and what is lost in precision to them comes back.
+        pose_weight: of the pose loss, from 60 % of the steps on; before 40 % of them it is 0, for as long as points are known only
+            roughly it hinders the learning of them.
         start: name of the model that the training starts from; empty for random weights.
     """
 
@@ -61,12 +70,30 @@ class TrainingSettings:
     checkpoint_every: int = 250
     seed: int = 0
     randomisation: float = 1.0
+    final_randomisation: float = 0.4
+    pose_weight: float = 0.2
     start: str = ""
+
+    def randomisation_at(self, step: int) -> float:
+        """Strength of the randomisation at a step, counted from 0."""
+        fallen = min(max((step / self.steps - 0.6) / 0.2, 0.0), 1.0)
+        return self.randomisation * (1 + (self.final_randomisation - 1) * fallen)
+
+    def pose_weight_at(self, step: int) -> float:
+        """Weight of the pose loss at a step, counted from 0."""
+        return self.pose_weight * min(max((step / self.steps - 0.4) / 0.2, 0.0), 1.0)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate at a step, counted from 0."""
+        return self.learning_rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
 @dataclass(frozen=True)
 class TrainingStatus:
-    """Where a training stands: steps done, seconds spent over all its runs, and the running means of the losses."""
+    """Where a training stands: steps done, seconds spent over all its runs, and the losses.
+
+    The losses are means since they were last read, which is at the first step, the last, and every `READ_LOSSES_EVERY` steps.
+    """
 
     step: int
     seconds: float
@@ -106,10 +133,13 @@ class Trainer:
         self.network = build_network(self.description).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if start is not None:
             self._copy_weights(start)
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.averaged = copy.deepcopy(self.network)
+        weights, rate, decay = self.network.parameters(), settings.learning_rate, settings.weight_decay
+        self.optimiser = torch.optim.AdamW(weights, rate, weight_decay=decay, fused=True)
         self.generator = torch.Generator(device=device)
-        self.randomise = Randomiser(self.generator, RandomisationRanges().at_strength(settings.randomisation))
+        self.centre = torch.tensor(self.description.centre_ras, device=device).view(1, 1, 3, 1, 1)
+        self.pose_loss = PoseLoss(self.description, points, device)
+        self.bfloat16 = calculates_faster_in_bfloat16(device)
         self.projector = Projector.from_ct(ct, bones, device)
         self.views = ViewPool(
             self.projector,
@@ -135,54 +165,74 @@ class Trainer:
             cancelled: asked before every step.
         """
         self.network.train()
-        running: dict[str, float] = {}
+        sums: dict[str, torch.Tensor] = {}
+        losses: dict[str, float] = {}
+        summed = 0
         while self.step < self.settings.steps:
             if cancelled():
                 self.save_checkpoint()
                 return False
             start = time.monotonic()
-            losses = self._train_step(self.views.batch(self.step))
+            sums = {name: sums.get(name, 0) + value for name, value in self._train_step().items()}
             self.step += 1
+            summed += 1
+            if not losses or self.step % READ_LOSSES_EVERY == 0 or self.step == self.settings.steps:
+                losses = {name: value.item() / summed for name, value in sums.items()}
+                sums, summed = {}, 0
             self.seconds += time.monotonic() - start
-            running = {name: 0.98 * running.get(name, value) + 0.02 * value for name, value in losses.items()}
             if self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
                 self.save_checkpoint()
-            report(TrainingStatus(self.step, self.seconds, running))
+            report(TrainingStatus(self.step, self.seconds, losses))
         return True
 
     def model(self, record: dict[str, Any]) -> Model:
         """The averaged network as a model, with the training's record added to the description."""
-        network = self.averaged.module
-        assert isinstance(network, SceneCoordinateNetwork)
         settings = {**asdict(self.settings), "seconds": round(self.seconds, 1), "steps_done": self.step}
         description = ModelDescription(**{**vars(self.description), "training": {**settings, **record}})
-        return Model(network.eval(), description)
+        return Model(self.averaged.eval(), description)
 
-    def _train_step(self, views: RenderedViews) -> dict[str, float]:
-        self.generator.manual_seed(self.settings.seed * 1_000_003 + self.step)
-        images, exposed = self.randomise(views.integrals)
-        stride = self.description.output_stride
-        batch, channels, rows, columns = views.coordinates.shape
-        centre = torch.tensor(self.description.centre_ras, device=self.device).view(1, 1, 3, 1, 1)
-        targets = (views.coordinates.view(batch, -1, 3, rows, columns) - centre) / self.description.scale_mm
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * self._schedule()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.startswith("cuda")):
+    def _train_step(self) -> dict[str, torch.Tensor]:
+        """One step; its losses, on the device. On CUDA the host waits for nothing and copies nothing, but when views are rendered.
+
+        The names of the parts are for PyTorch's profiler.
+        """
+        settings, stride = self.settings, self.description.output_stride
+        self.generator.manual_seed(settings.seed * 1_000_003 + self.step)
+        with record_function("views"):
+            views = self.views.batch(self.step, self.generator)
+        with record_function("randomise"):
+            ranges = RandomisationRanges().at_strength(settings.randomisation_at(self.step))
+            images, exposed = Randomiser(self.generator, ranges)(views.integrals)
+        with record_function("forward"), torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             maps = self.network.scene_maps(images.contiguous(memory_format=torch.channels_last))
-        exposed = exposed[..., stride // 2 :: stride, stride // 2 :: stride]
-        losses = scene_coordinate_loss(maps, targets.reshape(batch, channels, rows, columns), exposed)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.averaged.update_parameters(self.network)
-        values = {name: value.item() for name, value in losses.items()}
-        values["coordinate_error_mm"] = values.pop("coordinate_error") * self.description.scale_mm
-        return values
+        with record_function("losses"):
+            targets = ((views.coordinates.unflatten(1, (-1, 3)) - self.centre) / self.description.scale_mm).flatten(1, 2)
+            bone = bone_in_field(targets, exposed[..., stride // 2 :: stride, stride // 2 :: stride])
+            targets = torch.nan_to_num(targets)
+            losses = scene_coordinate_loss(maps, targets, bone) | self.pose_loss(maps, targets, bone, views.ras_to_camera)
+            losses["loss"] = losses["loss"] + settings.pose_weight_at(self.step) * losses["pose_loss"]
+        with record_function("backward"):
+            self.optimiser.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+        with record_function("update"):
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            for group in self.optimiser.param_groups:
+                group["lr"] = settings.learning_rate_at(self.step)
+            self.optimiser.step()
+            if (self.step + 1) % AVERAGE_EVERY == 0:
+                self._average((self.step + 1) // AVERAGE_EVERY)
+        losses["coordinate_error_mm"] = losses.pop("coordinate_error") * self.description.scale_mm
+        return {name: value.detach() for name, value in losses.items()}
 
-    def _schedule(self) -> float:
-        """Share of the peak learning rate at the present step."""
-        return min(1.0, (self.step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * self.step / self.settings.steps))
+    @torch.no_grad()
+    def _average(self, count: int) -> None:
+        """Move the averaged weights towards the present ones, the further the fewer averages were made before."""
+        decay = min(self.settings.average_decay**AVERAGE_EVERY, count / (count + 10))
+        for average, present in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if average.is_floating_point():
+                average.lerp_(present, 1 - decay)
+            else:
+                average.copy_(present)
 
     def save_checkpoint(self) -> None:
         """Write everything that the training needs to go on exactly."""
@@ -219,9 +269,21 @@ class Trainer:
 
         self.network.load_state_dict(part("network."))
         self.averaged.load_state_dict(part("averaged."))
+        weights = list(self.network.parameters())
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in part("optimiser.").items():
             index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
+            # Checkpoints hold everything contiguous, but the fused optimiser goes through the memory of weights and moments alike.
+            like = weights[int(index)]
+            state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.step, self.seconds = int(values["step"]), float(values["seconds"])
+
+
+def calculates_faster_in_bfloat16(device: str) -> bool:
+    """Whether a device has instructions for 16-bit floating point numbers; without them they are slower than 32-bit ones."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # PyTorch tells this of CPUs in functions of its own only, and older versions not at all.
+    supported = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(function() for function in supported if function is not None)

@@ -1,21 +1,33 @@
-"""Training views, rendered on the fly on the training device and used several times before they are dropped."""
+"""Training views, rendered on the training device in large rounds and used several times before they are dropped."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from DRRSimulatorLib.camera import Camera, FloatArray, ViewRange, sample_poses
 from DRRSimulatorLib.projector import Projector
 
+# A round is rendered at once, for so many steps. Large rounds keep the device busy, and the host's part in them (drawing poses and
+# uploading them) does not count; too large ones make the first step wait.
+STEPS_PER_ROUND = 16
+
 
 @dataclass(frozen=True)
 class RenderedViews:
-    """A batch of views: line integrals (B, 2, H, W), and scene coordinates (B, 6 * L, h, w) in RAS mm, NaN off bone."""
+    """A batch of views, on one device.
+
+    Attributes:
+        integrals: line integrals (B, 2, H, W), dimensionless.
+        coordinates: scene coordinates (B, 6 * L, h, w), RAS mm, NaN off bone.
+        ras_to_camera: poses (B, 4, 4), float32, mm.
+    """
 
     integrals: torch.Tensor
     coordinates: torch.Tensor
+    ras_to_camera: torch.Tensor
 
 
 def render(projector: Projector, camera: Camera, output_stride: int, poses: FloatArray) -> RenderedViews:
@@ -24,12 +36,16 @@ def render(projector: Projector, camera: Camera, output_stride: int, poses: Floa
 
     rows, columns = camera.image_size
     output_camera = camera.resized((rows // output_stride, columns // output_stride))
-    integrals = wp.to_torch(projector.line_integrals(camera, poses))
-    return RenderedViews(integrals, wp.to_torch(projector.scene_coordinates(output_camera, poses)))
+    # On CUDA, Warp has to work on PyTorch's stream: work on one stream is done in order, so nobody has to wait for it.
+    stream = wp.ScopedStream(wp.stream_from_torch(projector.device)) if projector.device.startswith("cuda") else nullcontext()
+    with stream:
+        integrals = wp.to_torch(projector.line_integrals(camera, poses))
+        coordinates = wp.to_torch(projector.scene_coordinates(output_camera, poses))
+    return RenderedViews(integrals, coordinates, torch.tensor(poses, dtype=torch.float32, device=integrals.device))
 
 
 class ViewPool:
-    """Keeps the newest rendered views; every step renders a few new ones and draws a batch from all.
+    """Keeps the newest rendered views; a few new ones come with every step, and a batch is drawn from all.
 
     What step n sees depends on the seed and n alone, so that a resumed training goes on exactly.
     """
@@ -47,37 +63,38 @@ class ViewPool:
         capacity: int,
     ) -> None:
         self.projector, self.camera, self.output_stride = projector, camera, output_stride
-        self.bone_points, self.view_range, self.seed = bone_points, view_range, seed
-        self.batch_size, self.new_views_per_step = batch_size, new_views_per_step
-        self.rounds = capacity // new_views_per_step
-        self.rounds_before_first_step = -(-batch_size // new_views_per_step)
+        self.bone_points, self.view_range, self.seed, self.batch_size = bone_points, view_range, seed, batch_size
+        self.round_size = STEPS_PER_ROUND * new_views_per_step
+        self.rounds = max(1, capacity // self.round_size)
         self.pool: RenderedViews | None = None
         self.next_round = 0
 
-    def batch(self, step: int) -> RenderedViews:
-        """The batch of a step, counted from 0; steps are asked for in order, starting anywhere."""
-        rounds_by_now = step + self.rounds_before_first_step
+    def batch(self, step: int, generator: torch.Generator) -> RenderedViews:
+        """The batch of a step, counted from 0; steps are asked for in order, starting anywhere.
+
+        Args:
+            step: number of the step.
+            generator: on the projector's device; it draws the batch from the pool.
+        """
+        rounds_by_now = step // STEPS_PER_ROUND + 1
         if self.pool is None:
             self.next_round = max(0, rounds_by_now - self.rounds)
         while self.next_round < rounds_by_now:
             self._render_round(self.next_round)
             self.next_round += 1
         assert self.pool is not None
-        available = min(self.next_round, self.rounds) * self.new_views_per_step
-        rng = np.random.default_rng([self.seed, 1, step])
-        chosen = torch.from_numpy(rng.integers(0, available, self.batch_size)).to(self.pool.integrals.device)
-        return RenderedViews(self.pool.integrals[chosen], self.pool.coordinates[chosen])
+        available = min(self.next_round, self.rounds) * self.round_size
+        chosen = torch.randint(available, (self.batch_size,), generator=generator, device=generator.device)
+        return RenderedViews(*(getattr(self.pool, part.name)[chosen] for part in fields(RenderedViews)))
 
     def _render_round(self, index: int) -> None:
         rng = np.random.default_rng([self.seed, 0, index])
-        poses = sample_poses(self.new_views_per_step, self.camera, self.bone_points, self.view_range, rng)
+        poses = sample_poses(self.round_size, self.camera, self.bone_points, self.view_range, rng)
         views = render(self.projector, self.camera, self.output_stride, poses)
+        parts = [getattr(views, part.name) for part in fields(RenderedViews)]
         if self.pool is None:
-            size = self.rounds * self.new_views_per_step
-            self.pool = RenderedViews(
-                views.integrals.new_empty((size, *views.integrals.shape[1:])),
-                views.coordinates.new_empty((size, *views.coordinates.shape[1:])),
-            )
-        start = index % self.rounds * self.new_views_per_step
-        self.pool.integrals[start : start + self.new_views_per_step] = views.integrals
-        self.pool.coordinates[start : start + self.new_views_per_step] = views.coordinates
+            size = self.rounds * self.round_size
+            self.pool = RenderedViews(*(part.new_empty((size, *part.shape[1:])) for part in parts))
+        start = index % self.rounds * self.round_size
+        for kept, new in zip((self.pool.integrals, self.pool.coordinates, self.pool.ras_to_camera), parts, strict=True):
+            kept[start : start + self.round_size] = new
