@@ -14,6 +14,9 @@ from .ray_kernels import BLOCK, Rays, block_of, clip_slices, direction_of, is_ma
 # Nothing here is differentiated by Warp, which halves the compilation; products may be fused with sums, as CUDA does by itself.
 wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": f"{wp.config.cpu_compiler_flags} -ffp-contract=fast"})
 
+vec6 = wp.types.vector(6, wp.float32)
+
+
 @wp.struct
 class Slabs:
     """Attenuation of soft tissue and bone, summed over slabs along one axis.
@@ -94,10 +97,6 @@ def ray_through(slabs: Slabs, source: wp.vec3, direction: wp.vec3):
     ray.first = first
     ray.last = last
     return ray
-
-
-
-vec6 = wp.types.vector(6, wp.float32)
 
 
 # On the CPU eight slabs at a time: first the positions of all eight, then for each the eight values that it lies amid, which are soft

@@ -22,7 +22,8 @@ def available_cpus() -> int:
 
 
 @cache
-def _pool(workers: int) -> ThreadPoolExecutor:
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:
+    """Threads kept for all launches of a process: a forked one has none of its parent's."""
     return ThreadPoolExecutor(workers, thread_name_prefix="ray caster")
 
 
@@ -57,7 +58,8 @@ def launch_in_parts(kernel: Any, count: int, inputs: list[Any], output: Any, dev
             command.set_dim(last - first)
             command.launch()
 
-    helpers = [_pool(cpus - 1).submit(work) for _ in range(cpus - 1)]
+    pool = _pool(cpus - 1, os.getpid())
+    helpers = [pool.submit(work) for _ in range(cpus - 1)]
     work()
     for helper in helpers:
         helper.result()

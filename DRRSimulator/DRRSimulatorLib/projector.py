@@ -146,9 +146,7 @@ class Projector:
             launch_in_parts(surface_kernels.surface_hits, views.pixel_count, inputs, hits, self.device)
         return hits
 
-    def _cast_by_main_axis(
-        self, kernel: Any, views: _Views, more_inputs: Callable[[FloatArray], list[Any]], output: wp.array[Any]
-    ) -> None:
+    def _cast_by_main_axis(self, kernel: Any, views: _Views, more_inputs: Callable[[FloatArray], list[Any]], output: wp.array[Any]) -> None:
         """Launch a kernel for the rays of each main axis that occurs in the views.
 
         `more_inputs` makes further inputs of the transforms (views, 4, 4) from camera coordinates to voxel indices, which are in the

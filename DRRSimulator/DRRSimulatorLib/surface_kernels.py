@@ -158,9 +158,7 @@ def first_hit(surface: Surface, ray: SliceRay, start: int, stop: int, step: int)
         if not no_bone_at(surface, ray, block):
             if (stop - end) * step < 0:
                 end = stop
-            inside = first_inside(
-                surface.levels, stride_slice, stride_u, stride_w, start_u, slope_u, start_w, slope_w, s, end, step
-            )
+            inside = first_inside(surface.levels, stride_slice, stride_u, stride_w, start_u, slope_u, start_w, slope_w, s, end, step)
             if inside >= 0:
                 if inside == start:
                     return float(start)

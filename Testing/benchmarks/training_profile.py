@@ -19,7 +19,7 @@ from DRRSimulatorLib.bone import segment_bone
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import read_ct
 from torch.profiler import ProfilerActivity, profile
-from xray_training.cli_train import DETECTOR_MM, batch_sizes
+from xray_training.cli_train import DETECTOR_MM
 from xray_training.suites import PELVIS_CT
 from xray_training.train import Trainer, TrainingSettings
 from xray_training.views import STEPS_PER_ROUND
@@ -45,7 +45,7 @@ def main() -> None:
     on_cuda = arguments.device.startswith("cuda")
     ct = read_ct(PELVIS_CT)
     camera = Camera.centred(1020.0, DETECTOR_MM / 128, (128, 128))
-    settings = TrainingSettings(camera, checkpoint_every=1_000_000, **batch_sizes(arguments.device))
+    settings = TrainingSettings(camera, checkpoint_every=1_000_000)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(ct, segment_bone(ct), settings, arguments.device, Path(folder))
         run_steps(trainer, STEPS_PER_ROUND)

@@ -23,6 +23,7 @@ from XRayRegistrationLib.model import Model, ModelDescription, build_network
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .loss import bone_in_field, scene_coordinate_loss
+from .optimiser import Optimiser
 from .pose_loss import PoseLoss
 from .randomise import RandomisationRanges, Randomiser
 from .views import ViewPool
@@ -45,8 +46,8 @@ class TrainingSettings:
         batch_size: images a step.
         new_views_per_step: views rendered a step; the rest of the batch comes from the pool, randomised anew.
         pool_size: rendered views kept.
-        learning_rate: peak of the schedule (linear warm-up over 200 steps, then half a cosine to 0).
-        weight_decay: of AdamW.
+        learning_rate: peak of the schedule (linear warm-up over 200 steps, then half a cosine to 0), for `Optimiser`.
+        weight_decay: of the optimiser.
         average_decay: of the exponential moving average of the weights, which becomes the model.
         checkpoint_every: steps between checkpoints.
         seed: of everything random.
@@ -134,8 +135,7 @@ class Trainer:
         if start is not None:
             self._copy_weights(start)
         self.averaged = copy.deepcopy(self.network)
-        weights, rate, decay = self.network.parameters(), settings.learning_rate, settings.weight_decay
-        self.optimiser = torch.optim.AdamW(weights, rate, weight_decay=decay, fused=True)
+        self.optimiser = Optimiser(self.network, settings.weight_decay)
         self.generator = torch.Generator(device=device)
         self.centre = torch.tensor(self.description.centre_ras, device=device).view(1, 1, 3, 1, 1)
         self.pose_loss = PoseLoss(self.description, points, device)
@@ -212,13 +212,11 @@ class Trainer:
             losses = scene_coordinate_loss(maps, targets, bone) | self.pose_loss(maps, targets, bone, views.ras_to_camera)
             losses["loss"] = losses["loss"] + settings.pose_weight_at(self.step) * losses["pose_loss"]
         with record_function("backward"):
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             losses["loss"].backward()
         with record_function("update"):
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            for group in self.optimiser.param_groups:
-                group["lr"] = settings.learning_rate_at(self.step)
-            self.optimiser.step()
+            self.optimiser.step(settings.learning_rate_at(self.step))
             if (self.step + 1) % AVERAGE_EVERY == 0:
                 self._average((self.step + 1) // AVERAGE_EVERY)
         losses["coordinate_error_mm"] = losses.pop("coordinate_error") * self.description.scale_mm
@@ -238,8 +236,7 @@ class Trainer:
         """Write everything that the training needs to go on exactly."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
+        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
         values = {"identity": self._identity(), "step": self.step, "seconds": self.seconds}
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.checkpoint, tensors, values)
@@ -269,14 +266,7 @@ class Trainer:
 
         self.network.load_state_dict(part("network."))
         self.averaged.load_state_dict(part("averaged."))
-        weights = list(self.network.parameters())
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in part("optimiser.").items():
-            index, key = name.split(".", 1)
-            # Checkpoints hold everything contiguous, but the fused optimiser goes through the memory of weights and moments alike.
-            like = weights[int(index)]
-            state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state(part("optimiser."))
         self.step, self.seconds = int(values["step"]), float(values["seconds"])
 
 
