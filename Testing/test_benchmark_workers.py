@@ -123,6 +123,7 @@ def test_what_would_take_too_much_is_left_out_with_the_reason(
     assert (row.runs, row.median_seconds) == (max(1, int(20 / seconds)), seconds)
     assert list(measurer.measure([slow], ct, 2 * SIDE, 2)) == []
     assert any("left out" in line and reason in line for line in lines)
+    assert list(measurer.measure([slow], ct, 4 * SIDE, 2)) == []  # not tried either, although nothing is known of half of it
 
 
 def test_subsampled_voxels_are_the_means_of_blocks_at_their_places() -> None:

@@ -44,9 +44,8 @@ def limits() -> None:
     a = np.random.default_rng(0).random((size, size), dtype=np.float32)
     print(f"matrix product, single precision: {2 * size**3 / median_seconds(lambda: a @ a) / 1e9:.0f} GFLOP/s")
     source, target = np.ones(2**26, dtype=np.float32), np.empty(2**26, dtype=np.float32)
-    print(
-        f"copy of 256 MiB, read and write, one thread: {2 * source.nbytes / median_seconds(lambda: np.copyto(target, source)) / 1e9:.1f} GB/s"
-    )
+    copied = 2 * source.nbytes / median_seconds(lambda: np.copyto(target, source))
+    print(f"copy of 256 MiB, read and write, one thread: {copied / 1e9:.1f} GB/s")
 
 
 def cast(name: str, cpus: int) -> None:

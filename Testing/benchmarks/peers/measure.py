@@ -80,6 +80,7 @@ class Measurer:
     folder: Path
     say: Callable[[str], None] = print
     _taken: dict[tuple[str, str, str, int, int], Rendered] = field(default_factory=dict)
+    _left_out: set[tuple[str, str, str, int, int]] = field(default_factory=set)
 
     def measure(self, processes: Sequence[EngineProcess], ct: PreparedCT, side: int, threads: int) -> Iterator[Row]:
         """Rows of all projectors that can do it.
@@ -120,6 +121,7 @@ class Measurer:
         name, side = process.contestant.name, camera.image_size[0]
         if reason := self._too_much(name, work, ct.voxels, side, threads):
             self.say(f"  {name}, {work}: left out, {reason}")
+            self._left_out.add((name, work, ct.voxels, side, threads))
             return None
         try:
             process.show(ct, camera, ct.pose)
@@ -144,6 +146,8 @@ class Measurer:
 
     def _too_much(self, name: str, work: str, voxels: str, side: int, threads: int) -> str | None:
         """Why a render is not tried, from what half as many pixels a side took, or two threads."""
+        if {(name, work, voxels, side // 2, threads), (name, work, voxels, side, 2)} & self._left_out:
+            return "as less work was left out"
         for (*same, other_side, other_threads), taken in self._taken.items():
             if same != [name, work, voxels] or (other_side, other_threads) not in ((side // 2, threads), (side, 2)):
                 continue
