@@ -51,7 +51,7 @@ class TrainingPanel(Section):
         ui.trainButton.toolTip = (
             _("Stop; choose the same file again to go on later.")
             if self.running
-            else problem or _("Train in the background. It takes hours without a graphics card; Slicer can be used meanwhile.")
+            else problem or _("Train in the background. It takes about an hour without a graphics card; Slicer can be used meanwhile.")
         )
         ui.trainingLabel.text = self._message or problem
 
