@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .blocks import occupied_blocks
 from .bone import BoneLabels, occupancy
-from .camera import Camera, FloatArray, invert_pose, transform_points
+from .camera import Camera, FloatArray, invert_pose
 from .ct import CTVolume, hu_to_attenuation
 from .launch import launch_in_parts
 from .segmentation import bounding_box
@@ -112,7 +112,7 @@ class Projector:
         from . import integral_kernels
 
         views = _Views(camera, ras_to_camera)
-        pivots = np.stack([transform_points(pose, np.reshape(pivot_ras, (1, 3)))[0] for pose in views.ras_to_camera])
+        pivots = views.ras_to_camera[:, :3, :3] @ np.asarray(pivot_ras, dtype=np.float64) + views.ras_to_camera[:, :3, 3]
         result = wp.empty((views.count, 7, *views.image_size), dtype=wp.float32, device=self.device)
 
         def motions(camera_to_voxel: FloatArray) -> list[Any]:

@@ -56,3 +56,4 @@ def test_views_of_a_batch_have_the_derivatives_that_they_have_alone() -> None:
     together = projector.line_integrals_and_derivatives(CAMERA, poses, centre).numpy()
     alone = [projector.line_integrals_and_derivatives(CAMERA, pose[None], centre).numpy() for pose in poses]
     np.testing.assert_array_equal(together, np.concatenate(alone))
+    assert len(projector.line_integrals_and_derivatives(CAMERA, np.empty((0, 4, 4)), centre)) == 0
