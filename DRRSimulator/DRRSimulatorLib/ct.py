@@ -19,7 +19,8 @@ from .volume_file import ijk_to_ras, on_orthogonal_grid, read_volume_file
 
 AIR_HU = -1000.0
 
-# Water at 70 keV, per mm: mass attenuation 0.1929 cm2/g (NIST XCOM; Berger, Hubbell et al.) at 1 g/cm3.
+# The energy that a CT's attenuation is taken at, and water's there, per mm: 0.1929 cm2/g (NIST XCOM; Berger, Hubbell et al.) at 1 g/cm3.
+EFFECTIVE_KEV = 70.0
 WATER_ATTENUATION_PER_MM = 0.01929
 
 _LOWEST_BONE_HU = 100.0
