@@ -22,6 +22,9 @@ AIR_HU = -1000.0
 # The energy that a CT's attenuation is taken at, and water's there, per mm: 0.1929 cm2/g (NIST XCOM; Berger, Hubbell et al.) at 1 g/cm3.
 EFFECTIVE_KEV = 70.0
 WATER_ATTENUATION_PER_MM = 0.01929
+# The same of soft tissue and cortical bone (ICRU-44) at 1.06 and 1.92 g/cm3, as in data/xray_tables.json.
+SOFT_TISSUE_ATTENUATION_PER_MM = 0.02031
+CORTICAL_BONE_ATTENUATION_PER_MM = 0.04934
 
 _LOWEST_BONE_HU = 100.0
 
@@ -113,12 +116,28 @@ def hu_to_attenuation(hu: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Linear attenuation per mm, float32 of the same shape, at least 0.
 
     HU are by definition linear in the attenuation at the CT's effective energy, mu = mu_water (1 + HU / 1000), with air at 0. That
-    energy is about 70 keV for the usual 120 kVp, so taking water's value there needs no assumption about bone. In a C-arm's softer
-    beam, at 60 keV, bone stands out from water by about a fifth more (XCOM's ratio of cortical bone to water); that belongs to a
-    model of the spectrum, not to one energy.
+    energy is about 70 keV for the usual 120 kVp, so taking water's value there needs no assumption about bone. What other energies
+    make of it is the matter of `spectrum`.
     """
     above_air = np.asarray(hu, dtype=np.float32) - np.float32(AIR_HU)
     return np.maximum(above_air, np.float32(0)) * np.float32(WATER_ATTENUATION_PER_MM / 1000)
+
+
+def cortical_part(attenuation: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """The part of bone's attenuation that cortical bone has in it, where bone is taken for a mixture of that and soft tissue.
+
+    Trabecular bone is mostly marrow: at 200 HU no more than a tenth of its volume is cortical bone. The two parts of its attenuation
+    change differently with the energy.
+
+    Args:
+        attenuation: linear attenuation of bone, 1/mm, as `hu_to_attenuation` gives it.
+
+    Returns:
+        1/mm, float32 of the same shape: 0 up to soft tissue's attenuation, all of it from cortical bone's attenuation on.
+    """
+    attenuation = np.asarray(attenuation, dtype=np.float32)
+    soft, cortical = np.float32(SOFT_TISSUE_ATTENUATION_PER_MM), np.float32(CORTICAL_BONE_ATTENUATION_PER_MM)
+    return np.clip((attenuation - soft) * (cortical / (cortical - soft)), np.float32(0), attenuation)
 
 
 def _nearest_to_ras(hu: npt.NDArray[np.float32], matrix: FloatArray) -> tuple[npt.NDArray[np.float32], FloatArray]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .blocks import occupied_blocks
 from .bone import BoneLabels, occupancy
 from .camera import Camera, FloatArray, invert_pose
-from .ct import CTVolume, hu_to_attenuation
+from .ct import CTVolume, cortical_part, hu_to_attenuation
 from .launch import launch_in_parts
 from .segmentation import bounding_box
 from .slabs import PackedAttenuation, main_axis_order, steepest_slope, thicknesses_for
@@ -44,8 +44,8 @@ class Projector:
         """Prepare the volumes.
 
         Args:
-            soft_attenuation: linear attenuation of everything but bone, 1/mm, [k, j, i].
-            bone_attenuation: linear attenuation of bone, 1/mm, [k, j, i].
+            soft_attenuation: linear attenuation of what attenuates as soft tissue does, 1/mm, [k, j, i].
+            bone_attenuation: linear attenuation of what attenuates as cortical bone does, 1/mm, [k, j, i].
             occupancies: one field [k, j, i] per label, 0 outside to 1 inside, whose 0.5 level is the bone's surface.
             ijk_to_ras: 4x4 from voxel index (i, j, k) to RAS mm.
             device: "cpu", "cuda" or "cuda:1".
@@ -62,11 +62,11 @@ class Projector:
 
     @classmethod
     def from_ct(cls, ct: CTVolume, bones: BoneLabels, device: str = "cpu") -> Projector:
-        """Projector of a CT whose attenuation is divided into bone and the rest by the bones' occupancy."""
+        """Projector of a CT, whose attenuation inside the bones is divided into that of soft tissue and of cortical bone."""
         fields = [occupancy(bones, label) for label in bones.names]
         bone_share = np.clip(np.sum(fields, axis=0), 0, 1)
         attenuation = hu_to_attenuation(ct.hu)
-        bone = attenuation * bone_share
+        bone = cortical_part(attenuation) * bone_share
         return cls(attenuation - bone, bone, fields, ct.ijk_to_ras, device)
 
     @property
@@ -82,7 +82,8 @@ class Projector:
             ras_to_camera: poses (views, 4, 4).
 
         Returns:
-            float32 array (views, 2, rows, columns): [:, 0] soft tissue, [:, 1] bone; dimensionless.
+            float32 array (views, 2, rows, columns), dimensionless: [:, 0] soft tissue, with the marrow in bones; [:, 1] cortical bone,
+            with its share of trabecular bone.
         """
         import warp as wp
 

@@ -34,7 +34,7 @@ class Beam:
         energies_kev: mean energy of each bin.
         weights: share of the detector's signal in the open field; they sum to 1. The detector integrates energy.
         soft: attenuation of soft tissue relative to that at `ct.EFFECTIVE_KEV`, the energy of the line integrals.
-        bone: the same of cortical bone.
+        bone: the same of cortical bone; the marrow in a bone is part of the soft tissue.
         metals: linear attenuation, 1/mm, of each of `METALS`.
     """
 

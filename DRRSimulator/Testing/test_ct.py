@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from DRRSimulatorLib.camera import transform_points
-from DRRSimulatorLib.ct import CTVolume, hu_to_attenuation, read_ct
+from DRRSimulatorLib.ct import CTVolume, cortical_part, hu_to_attenuation, read_ct
 from DRRSimulatorLib.errors import InputError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -343,6 +343,17 @@ def test_attenuation_is_that_of_air_water_and_more_in_bone() -> None:
     # NIST: water 0.2059 and 0.1837 cm2/g at 60 and 80 keV, between which the effective energy lies.
     assert 0.01837 < attenuation[1, 0] < 0.02059
     np.testing.assert_allclose(attenuation, attenuation[1, 0] * np.array([[0, 0], [1, 2]]), rtol=1e-6)
+
+
+def test_bone_is_divided_as_a_mixture_of_soft_tissue_and_cortical_bone() -> None:
+    # NIST at 60 and 80 keV, averaged in the logarithm for the 70 keV between: to 1 %.
+    soft, cortical = 0.106 * np.sqrt(0.2048 * 0.1823), 0.192 * np.sqrt(0.3148 * 0.2229)
+    share = np.linspace(0.1, 1, 10)
+    part = cortical_part((1 - share) * soft + share * cortical)
+    assert part.dtype == np.float32
+    np.testing.assert_allclose(part, share * cortical, atol=0.015 * cortical)
+    np.testing.assert_array_equal(cortical_part([0.0, 0.018]), 0)  # air and fat
+    np.testing.assert_allclose(cortical_part([0.06, 0.2]), [0.06, 0.2], rtol=1e-6)  # enamel and metal
 
 
 def test_the_pelvis_ct_is_read_as_it_is(shared_data: Path) -> None:

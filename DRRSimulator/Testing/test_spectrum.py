@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from DRRSimulatorLib import spectrum
-from DRRSimulatorLib.ct import WATER_ATTENUATION_PER_MM
+from DRRSimulatorLib.ct import CORTICAL_BONE_ATTENUATION_PER_MM, SOFT_TISSUE_ATTENUATION_PER_MM, WATER_ATTENUATION_PER_MM
 from DRRSimulatorLib.spectrum import METALS, read_beams
 
 TABLES = json.loads((Path(spectrum.__file__).parent / "data" / "xray_tables.json").read_text(encoding="utf-8"))
@@ -48,9 +48,18 @@ def test_mass_fractions_sum_to_one(material: str) -> None:
     assert sum(TABLES["materials"]["of"][material]["mass_fractions"].values()) == pytest.approx(1, abs=0.002)
 
 
-def test_water_in_the_tables_is_the_water_that_hounsfield_units_refer_to() -> None:
+@pytest.mark.parametrize(
+    ("material", "per_mm"),
+    [
+        ("water", WATER_ATTENUATION_PER_MM),
+        ("soft tissue", SOFT_TISSUE_ATTENUATION_PER_MM),
+        ("cortical bone", CORTICAL_BONE_ATTENUATION_PER_MM),
+    ],
+)
+def test_the_attenuation_that_cts_are_read_with_is_that_of_the_tables(material: str, per_mm: float) -> None:
+    table = TABLES["materials"]["of"][material]
     index = TABLES["materials"]["energies_kev"].index(70)
-    assert TABLES["materials"]["of"]["water"]["cm2_per_g"][index] / 10 == pytest.approx(WATER_ATTENUATION_PER_MM, rel=0.001)
+    assert table["cm2_per_g"][index] * table["density_g_per_cm3"] / 10 == pytest.approx(per_mm, rel=0.001)
 
 
 # IEC 61267:2005: the radiation qualities RQR 4, 7 and 9 are beams of tubes with about 2.5 mm of aluminium, RQA 4, 7 and 9 the same
