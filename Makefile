@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml Training/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, install $(PYTHON)-venv." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable Training
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable 'Training[suites]'
 	@touch $@
 
 demo: setup ## Register 20 simulated X-rays of the sample CT; report, pictures and Slicer scene go to demo/

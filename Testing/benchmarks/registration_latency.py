@@ -27,10 +27,9 @@ def simulate(folder: Path) -> None:
     import numpy as np
     import SimpleITK as sitk
     from DRRSimulatorLib.camera import save_view
-    from xray_training.suites import SUITES, Patient
+    from xray_training.suites import PELVIS_200
 
-    suite = SUITES["pelvis-200"]
-    for case in suite.cases(Patient.load(suite.ct_file), LATER_CALLS):
+    for case in PELVIS_200.cases(PELVIS_200.patient(), LATER_CALLS):
         pixels = np.rint(50000 * np.clip(case.view.xray.pixels, 0, 1.3)).astype(np.uint16)
         sitk.WriteImage(sitk.GetImageFromArray(pixels), str(folder / f"{case.number}.tiff"))
         save_view(folder / f"{case.number}.json", case.view.camera)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import CTVolume
-from xray_training.suites import Patient, Suite
+from xray_training.suites import Patient, SimulatedSuite
 from XRayRegistrationLib.model import Model, ModelDescription, build_network
 
 SPACING_MM = 5.0
@@ -58,17 +58,17 @@ def ijk_to_ras() -> npt.NDArray[np.float64]:
 
 
 @pytest.fixture(scope="session")
-def small_suite(phantom_file: Path) -> Suite:
-    return Suite("small", 4, ct_file=phantom_file, camera=Camera.centred(1020.0, 297 / 128, (128, 128)))
+def small_suite(phantom_file: Path) -> SimulatedSuite:
+    return SimulatedSuite("small", 4, ct_file=phantom_file, camera=Camera.centred(1020.0, 297 / 128, (128, 128)))
 
 
 @pytest.fixture(scope="session")
-def patient(small_suite: Suite) -> Patient:
-    return Patient.load(small_suite.ct_file)
+def patient(small_suite: SimulatedSuite) -> Patient:
+    return small_suite.patient()
 
 
 @pytest.fixture(scope="session")
-def untrained_model(patient: Patient, small_suite: Suite) -> Model:
+def untrained_model(patient: Patient, small_suite: SimulatedSuite) -> Model:
     """A tiny network that knows nothing of the phantom."""
     description = ModelDescription(
         ct_fingerprint=patient.ct.fingerprint,

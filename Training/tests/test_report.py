@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from DRRSimulatorLib.camera import move_pose
+from DRRSimulatorLib.camera import CArmView, move_pose
 from PIL import Image
-from xray_training.evaluate import CaseResult, summary
+from xray_training.case_result import CaseResult, Evidence
+from xray_training.evaluate import summary
 from xray_training.report import WORST, Picture, worst_overlays, write_report
-from xray_training.suites import Patient, Suite
+from xray_training.suites import Patient, SimulatedSuite
 from XRayRegistrationLib.metrics import pose_error
 
 
@@ -37,21 +38,24 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def results(small_suite: Suite, patient: Patient) -> list[CaseResult]:
+def results(small_suite: SimulatedSuite, patient: Patient) -> list[CaseResult]:
     """Poses that are off by the X-ray's number of millimetres, nearly all in depth, and at the end an X-ray without a pose."""
     results = []
     for number in range(1, 4):
         case = small_suite.case(number, patient)
         pose = move_pose(case.ras_to_camera, (0, 0, 700), number * np.array([1e-5, 0, 0, 1e-2, 0, 1]))
         error = pose_error(pose, case.ras_to_camera, case.view.camera, patient.surface_points, patient.centroid)
-        results.append(CaseResult(number, case.ras_to_camera, pose, error, error, 0.9, 1.0, 0.5, ""))
-    failed = small_suite.case(4, patient)
-    return [*results, CaseResult(4, failed.ras_to_camera, None, None, None, None, 1.0, 1.0, "Only <b>2</b> & no more.")]
+        view = CArmView.from_pose(case.ras_to_camera, patient.centroid)
+        evidence = Evidence("check", None, 0.9, 0.5, 20.0, 0.5, 1.0)
+        steps = {"normalise": 0.1, "network": 0.3, "pose": 0.1, "refine": 0.5}
+        results.append(CaseResult(number, view, case.ras_to_camera, pose, error, error, evidence, 1.0, 0.5, steps, ""))
+    failed = CaseResult(4, view, case.ras_to_camera, None, None, None, None, 1.0, 1.0, {}, "Only <b>2</b> & no more.")
+    return [*results, failed]
 
 
 @pytest.fixture(scope="module")
-def values(results: list[CaseResult], small_suite: Suite, patient: Patient) -> dict[str, Any]:
-    return summary(small_suite, patient, results, Path("some.safetensors"), "cpu", refined=True)
+def values(results: list[CaseResult], small_suite: SimulatedSuite) -> dict[str, Any]:
+    return summary(small_suite, results, Path("some.safetensors"), "cpu", refined=True)
 
 
 def test_the_report_stands_alone_without_scripts(values: dict[str, Any], tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_markup_in_names_reasons_and_captions_is_shown_as_text(values: dict[str,
 
 
 def test_the_worst_x_rays_come_first_and_those_without_a_pose_have_no_picture(
-    results: list[CaseResult], small_suite: Suite, patient: Patient, tmp_path: Path
+    results: list[CaseResult], small_suite: SimulatedSuite, patient: Patient, tmp_path: Path
 ) -> None:
     pictures = worst_overlays(small_suite, patient, results)
     assert [picture.caption.split(":")[0] for picture in pictures] == ["X-ray 3", "X-ray 2", "X-ray 1"]
@@ -88,7 +92,7 @@ def test_the_worst_x_rays_come_first_and_those_without_a_pose_have_no_picture(
 
 
 def test_a_large_suite_shows_only_the_worst_dozen(
-    results: list[CaseResult], small_suite: Suite, patient: Patient, monkeypatch: pytest.MonkeyPatch
+    results: list[CaseResult], small_suite: SimulatedSuite, patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xray_training.report._overlay", lambda suite, patient, result: Picture("", b""))
     assert len(worst_overlays(small_suite, patient, results[:3] * 10)) == WORST

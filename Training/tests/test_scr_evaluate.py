@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from xray_training.evaluate import DEFAULT_MODEL, CaseResult, evaluate, evaluate_case, summary, write_json
-from xray_training.suites import Case, Patient, Suite
+from xray_training.case_result import CaseResult
+from xray_training.evaluate import DEFAULT_MODEL, evaluate, evaluate_case, summary, write_json
+from xray_training.suites import Case, Patient, SimulatedSuite
 from XRayRegistrationLib import register
 from XRayRegistrationLib.metrics import PoseError
 from XRayRegistrationLib.model import Model
@@ -20,6 +22,9 @@ from XRayRegistrationLib.refine import Refiner
 
 COMMAND = [sys.executable, "-c", "from xray_training.cli_evaluate import main; main()"]
 ERRORS = {"rotation_deg", "translation_mm", "in_plane_mm", "depth_mm", "mtre_mm", "projection_mm", "reprojection_mm"}
+VIEW = {"primary_deg", "secondary_deg", "roll_deg", "offset_mm", "source_to_bone_mm", "reference"}
+EVIDENCE = {"verdict", "expected_error_mm", "similarity", "similarity_before", "certainty", "inlier_share", "residual_pixels"}
+OTHERS = {"number", "ras_to_camera", "seconds", "seconds_before_refinement", "seconds_of_steps", "failure", "before_refinement", "notes"}
 STATISTICS = {"mean", "std", "median", "p90", "p95"}
 
 
@@ -34,7 +39,7 @@ def use_true_coordinates(monkeypatch: pytest.MonkeyPatch, case: Case, patient: P
 
 
 @pytest.fixture
-def results(small_suite: Suite, patient: Patient, untrained_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[CaseResult]:
+def results(small_suite: SimulatedSuite, patient: Patient, untrained_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[CaseResult]:
     """A pose from noisy correspondences, refined, and an X-ray without a pose."""
     refiner = Refiner(patient.projector, patient.centroid)
     failed, _ = evaluate_case(small_suite.case(2, patient), patient, untrained_model, refiner)
@@ -53,15 +58,14 @@ def assert_schema(values: dict[str, Any], n: int, refined: bool) -> None:
     assert {"suite", "model", "seed", "versions", "machine", "date_utc"} <= set(values)
     assert "/" not in values["model"]
     assert [case["number"] for case in values["cases"]] == list(range(1, n + 1))
-    view = {"primary_deg", "secondary_deg", "roll_deg", "offset_mm", "source_to_bone_mm"}
     for case in values["cases"]:
-        assert set(case) == view | ERRORS | {"number", "similarity", "seconds", "failure", "before_refinement"}
+        assert set(case) == VIEW | ERRORS | EVIDENCE | OTHERS
         assert set(case["before_refinement"]) == ERRORS
 
 
 def test_true_coordinates_give_small_errors_and_refinement_makes_them_smaller(results: list[CaseResult]) -> None:
     found = results[0]
-    assert found.error is not None and found.error_before_refinement is not None and found.similarity is not None
+    assert found.error is not None and found.error_before_refinement is not None and found.evidence is not None
     assert found.error.mtre_mm < found.error_before_refinement.mtre_mm < 10
     assert found.error.projection_mm < 1
     assert 0 < found.seconds_before_refinement < found.seconds
@@ -72,10 +76,8 @@ def test_an_x_ray_without_a_pose_is_a_failure_with_its_reason(results: list[Case
     assert failed.pose is None and failed.error is None and failed.failure.endswith(".")
 
 
-def test_the_summary_counts_failures_and_is_plain_json(
-    results: list[CaseResult], small_suite: Suite, patient: Patient, tmp_path: Path
-) -> None:
-    write_json(tmp_path / "summary.json", summary(small_suite, patient, results, tmp_path / "some.safetensors", "cpu", refined=True))
+def test_the_summary_counts_failures_and_is_plain_json(results: list[CaseResult], small_suite: SimulatedSuite, tmp_path: Path) -> None:
+    write_json(tmp_path / "summary.json", summary(small_suite, results, tmp_path / "some.safetensors", "cpu", refined=True))
     values = json.loads((tmp_path / "summary.json").read_text())
     assert_schema(values, n=2, refined=True)
     assert values["n_failed"] == 1 and values["gross_failure_rate"] == 0.5
@@ -86,17 +88,27 @@ def test_the_summary_counts_failures_and_is_plain_json(
     assert failed["mtre_mm"] is None and failed["failure"] == results[1].failure
 
 
-def test_infinite_errors_become_null_in_the_rows(results: list[CaseResult], small_suite: Suite, patient: Patient) -> None:
+def test_a_row_of_json_reads_back_as_the_result(results: list[CaseResult]) -> None:
+    assert results[0].error is not None
+    infinite = replace(results[0], error=replace(results[0].error, projection_mm=np.inf))
+    for result in (*results, infinite):
+        row = json.loads(json.dumps(result.to_row(), allow_nan=False))
+        again = CaseResult.from_row(row)
+        assert again.error == result.error and again.evidence == result.evidence and again.view == result.view
+        assert again.to_row() == row
+
+
+def test_infinite_errors_become_null_in_the_rows(results: list[CaseResult], small_suite: SimulatedSuite) -> None:
     infinite = PoseError(1.0, 2.0, 1.0, 1.0, 3.0, np.inf, np.inf)
-    behind = CaseResult(1, results[0].reference, results[0].reference, infinite, infinite, None, 1.0, 1.0, "")
-    values = summary(small_suite, patient, [behind], DEFAULT_MODEL, "cpu", refined=False)
+    behind = replace(results[0], error=infinite, error_before_refinement=infinite)
+    values = summary(small_suite, [behind], DEFAULT_MODEL, "cpu", refined=False)
     assert_schema(values, n=1, refined=False)
     assert values["cases"][0]["projection_mm"] is None and values["cases"][0]["mtre_mm"] == 3.0
 
 
-def test_every_x_ray_of_the_suite_is_evaluated_up_to_the_limit(small_suite: Suite, patient: Patient, untrained_model: Model) -> None:
-    results = [result for result, _ in evaluate(small_suite, patient, untrained_model, None, limit=3)]
-    assert [result.number for result in results] == [1, 2, 3]
+def test_the_x_rays_of_the_numbers_are_evaluated(small_suite: SimulatedSuite, patient: Patient, untrained_model: Model) -> None:
+    results = [result for result, _ in evaluate(small_suite, patient, untrained_model, None, [2, 3])]
+    assert [result.number for result in results] == [2, 3]
     for result in results:
         np.testing.assert_array_equal(result.reference, small_suite.case(result.number, patient).ras_to_camera)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,18 +15,19 @@ from .evaluate import DEFAULT_MODEL
 
 def evaluate_suite(
     json_file: Annotated[Path, typer.Option("--json", help="File for all results: statistics, versions, and a row per X-ray.")],
-    suite: Annotated[str, typer.Option(help="Name of the suite of simulated X-rays: pelvis-200, or demo.")] = "pelvis-200",
+    suite: Annotated[str, typer.Option(help="Name of the suite: pelvis-200, pelvis-2700, pelvis-two-view, or demo.")] = "pelvis-200",
     model: Annotated[
         Path, typer.Option(help="Model file of scr-train; default: the model of the sample CT.", show_default=False)
     ] = DEFAULT_MODEL,
     refine: Annotated[bool, typer.Option(help="Sharpen every pose by the image's intensities; off: the network's pose alone.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many X-rays.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many cases.")] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for report.html, with plots and the worst X-rays.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps simulated X-rays for the next evaluation.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: CUDA where there is one.")] = "auto",
 ) -> None:
-    """Register simulated X-rays of known pose and measure the errors.
+    """Register X-rays of known pose and measure the errors.
 
-    The X-rays are always the same ones, drawn from other random numbers than any training. An X-ray without a pose counts as a
+    The X-rays of a suite are always the same ones, drawn from other random numbers than any training. One without a pose counts as a
     failure in every rate and percentile.
     """
     from rich.console import Console
@@ -36,20 +38,25 @@ def evaluate_suite(
 
     from .evaluate import evaluate, summary, write_json
     from .measures import sentence, table
+    from .reference_suites import PELVIS_2700, PELVIS_TWO_VIEW
     from .report import worst_overlays, write_report
-    from .suites import SUITES, Patient
+    from .suites import DEMO, PELVIS_200, Suite
 
-    if suite not in SUITES:
-        raise InputError(f"There is no suite {suite!r}; choose one of {', '.join(SUITES)}.")
+    suites: dict[str, Suite] = {
+        s.name: s for s in (PELVIS_200, replace(PELVIS_2700, cache=cache), replace(PELVIS_TWO_VIEW, cache=cache), DEMO)
+    }
+    if suite not in suites:
+        raise InputError(f"There is no suite {suite!r}; choose one of {', '.join(suites)}.")
     if not json_file.parent.is_dir():
         raise InputError(f"The folder {json_file.parent} does not exist; create it or choose another place for {json_file.name}.")
-    chosen, device = SUITES[suite], choose_device(device)
+    chosen, device = suites[suite], choose_device(device)
     trained = load_model(model, device)
-    patient = Patient.load(chosen.ct_file, device)
+    patient = chosen.patient(device)
     refiner = Refiner(patient.projector, trained.description.centre_ras) if refine else None
-    cases = track(evaluate(chosen, patient, trained, refiner, limit), suite, total=chosen.size(limit))
+    numbers = range(1, chosen.size(limit) + 1)
+    cases = track(evaluate(chosen, patient, trained, refiner, numbers), suite, total=len(numbers))
     results = [result for result, _ in cases]
-    values = summary(chosen, patient, results, model, device, refine)
+    values = summary(chosen, results, model, device, refine)
     write_json(json_file, values)
     Console().print(table(values, f"{suite}, {'with' if refine else 'without'} refinement"))
     typer.echo(sentence(values))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from XRayRegistrationLib.model import Model
     from XRayRegistrationLib.register import Registration
 
-    from .evaluate import CaseResult
+    from .case_result import CaseResult
     from .suites import Patient
 
 
@@ -35,15 +35,15 @@ def demo(
     from .evaluate import DEFAULT_MODEL, evaluate, summary, write_json
     from .measures import sentence, table
     from .report import Picture, overlay_caption, write_report
-    from .suites import DEMO, Patient
+    from .suites import DEMO
 
     device = choose_device("auto")
     model = load_model(DEFAULT_MODEL, device)
-    patient = Patient.load(DEMO.ct_file, device)
+    patient = DEMO.patient(device)
     refiner = Refiner(patient.projector, model.description.centre_ras)
     output.mkdir(parents=True, exist_ok=True)
     results, pictures = [], []
-    for result, registration in track(evaluate(DEMO, patient, model, refiner), "Registering", total=DEMO.count):
+    for result, registration in track(evaluate(DEMO, patient, model, refiner, range(1, DEMO.count + 1)), "Registering", total=DEMO.count):
         results.append(result)
         folder = output / f"xray_{result.number:02}"
         folder.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def demo(
         pictures.append(Picture(overlay_caption(result), (folder / "overlay.png").read_bytes()))
         if result.number == 1:
             write_scene(output / "scene.mrb", registration, [folder.name], patient.ct, {"bone": patient.surface}, patient.projector)
-    values = summary(DEMO, patient, results, DEFAULT_MODEL, device, refined=True)
+    values = summary(DEMO, results, DEFAULT_MODEL, device, refined=True)
     write_json(output / "summary.json", values)
     write_report(output / "report.html", values, pictures)
     Console().print(table(values["before_refinement"], "Before refinement"), table(values, "After refinement"))

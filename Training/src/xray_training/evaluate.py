@@ -1,12 +1,10 @@
-"""Evaluation of a model on a suite: register every X-ray, measure every pose, and put all into one JSON-ready summary."""
+"""Evaluation of a model on a suite: register every case, measure every pose, and put all into one JSON-ready summary."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +17,26 @@ from XRayRegistrationLib.pose import PoseNotFoundError
 from XRayRegistrationLib.refine import Refiner
 from XRayRegistrationLib.register import Registration, register
 
+from .case_result import CaseResult, Evidence
 from .suites import Case, Patient, Suite
 
 DEFAULT_MODEL = Path(XRayRegistrationLib.__file__).parent / "data" / "pelvis.safetensors"
 
 
-@dataclass(frozen=True)
-class CaseResult:
-    """What became of one X-ray.
-
-    Attributes:
-        number: place in the suite, from 1.
-        reference: 4x4 true ras_to_camera.
-        pose: 4x4 ras_to_camera found; None where there is none.
-        error: of the pose; None where there is none.
-        error_before_refinement: of the pose from the network alone; equal to `error` without refinement.
-        similarity: of X-ray and DRR at the refined pose; None without refinement.
-        seconds: duration of the registration.
-        seconds_before_refinement: its part before the refinement.
-        failure: why no pose was found; empty where one was.
-    """
-
-    number: int
-    reference: FloatArray
-    pose: FloatArray | None
-    error: PoseError | None
-    error_before_refinement: PoseError | None
-    similarity: float | None
-    seconds: float
-    seconds_before_refinement: float
-    failure: str
-
-
 def evaluate(
-    suite: Suite, patient: Patient, model: Model, refiner: Refiner | None, limit: int | None = None
+    suite: Suite, patient: Patient, model: Model, refiner: Refiner | None, numbers: Iterable[int]
 ) -> Iterator[tuple[CaseResult, Registration | None]]:
-    """Register the X-rays of a suite one by one, each when it is asked for.
+    """Register cases of a suite one by one, each when it is asked for.
 
     The first is registered twice, because the first run of everything also loads libraries and compiles kernels; only the second is
     timed.
 
     Args:
-        suite: the X-rays.
+        suite: the cases.
         patient: the suite's patient.
         model: a model trained on that patient's CT.
         refiner: as for `register`.
-        limit: how many X-rays, from the first; None for all.
+        numbers: of the cases.
 
     Yields:
         The measured result, and the registration itself, None where no pose was found.
@@ -72,47 +44,58 @@ def evaluate(
     Raises:
         InputError: if the model is for another CT.
     """
-    for case in suite.cases(patient, limit):
-        if case.number == 1:
-            evaluate_case(suite.case(1, patient), patient, model, refiner)
+    first = True
+    for number in numbers:
+        case = suite.case(number, patient)
+        if first:
+            evaluate_case(case, patient, model, refiner)
+            case, first = suite.case(number, patient), False
         yield evaluate_case(case, patient, model, refiner)
 
 
 def evaluate_case(case: Case, patient: Patient, model: Model, refiner: Refiner | None) -> tuple[CaseResult, Registration | None]:
-    """Register one X-ray and measure the pose; an X-ray without a pose is a result, not an error."""
+    """Register one case and measure the pose; a case without a pose is a result, not an error."""
 
-    def error_of(pose: FloatArray) -> PoseError:
+    def error_of(ras_to_rig: FloatArray) -> PoseError:
+        pose = case.view.rig_to_camera @ ras_to_rig
         return pose_error(pose, case.ras_to_camera, case.view.camera, patient.surface_points, patient.centroid)
 
+    view = CArmView.from_pose(case.ras_to_camera, patient.centroid)
     start = time.perf_counter()
     try:
-        registration = register([case.view], patient.ct, model, refiner)
+        registration = register(case.views, patient.ct, model, refiner)
     except PoseNotFoundError as reason:
         seconds = time.perf_counter() - start
-        return CaseResult(case.number, case.ras_to_camera, None, None, None, None, seconds, seconds, str(reason)), None
+        return _without_pose(case, view, seconds, str(reason)), None
     seconds = time.perf_counter() - start
-    pose = registration.ras_to_camera()
     result = CaseResult(
         number=case.number,
+        view=view,
         reference=case.ras_to_camera,
-        pose=pose,
-        error=error_of(pose),
+        pose=registration.ras_to_camera(),
+        error=error_of(registration.ras_to_rig),
         error_before_refinement=error_of(registration.estimate.ras_to_rig),
-        similarity=registration.refinement.similarity if registration.refinement else None,
+        evidence=Evidence.of(registration),
         seconds=seconds,
         seconds_before_refinement=seconds - registration.seconds.get("refine", 0.0),
+        seconds_of_steps=registration.seconds,
         failure="",
+        notes=case.notes,
     )
     return result, registration
 
 
-def summary(suite: Suite, patient: Patient, results: Sequence[CaseResult], model_file: Path, device: str, refined: bool) -> dict[str, Any]:
+def _without_pose(case: Case, view: CArmView, seconds: float, failure: str) -> CaseResult:
+    return CaseResult(case.number, view, case.ras_to_camera, None, None, None, None, seconds, seconds, {}, failure, case.notes)
+
+
+def summary(suite: Suite, results: Sequence[CaseResult], model_file: Path, device: str, refined: bool) -> dict[str, Any]:
     """Everything about an evaluation as values for JSON.
 
-    The statistics of `metrics.summarise`, what they were measured on and with, and a row per X-ray under `cases`. After refinement,
+    The statistics of `metrics.summarise`, what they were measured on and with, and a row per case under `cases`. After refinement,
     `before_refinement` holds the same statistics of the network's poses.
     """
-    values: dict[str, Any] = {"suite": suite.name, "model": model_file.name, "refined": refined}
+    values: dict[str, Any] = {"suite": suite.name, "description": suite.description, "model": model_file.name, "refined": refined}
     values |= summarise([result.error for result in results], [result.seconds for result in results])
     if refined:
         values["before_refinement"] = summarise(
@@ -121,7 +104,7 @@ def summary(suite: Suite, patient: Patient, results: Sequence[CaseResult], model
     record = environment(suite.seed)
     values |= {key: record[key] for key in ("versions", "seed", "date_utc")}
     values["machine"] = {key: record[key] for key in ("platform", "cpu", "cores")} | {"device": _device_name(device)}
-    values["cases"] = [_row(result, patient) for result in results]
+    values["cases"] = [result.to_row() for result in results]
     return values
 
 
@@ -129,29 +112,6 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write values as JSON, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _row(result: CaseResult, patient: Patient) -> dict[str, Any]:
-    """One X-ray as values for JSON: how it was taken, and how far off the pose is (None where it was not found, or infinite)."""
-    view = CArmView.from_pose(result.reference, patient.centroid)
-    row: dict[str, Any] = {
-        "number": result.number,
-        "primary_deg": view.primary_deg,
-        "secondary_deg": view.secondary_deg,
-        "roll_deg": view.roll_deg,
-        "offset_mm": list(view.offset_mm),
-        "source_to_bone_mm": view.source_to_point_mm,
-        "similarity": result.similarity,
-        "seconds": result.seconds,
-        "failure": result.failure or None,
-    }
-    return row | _finite(result.error) | {"before_refinement": _finite(result.error_before_refinement)}
-
-
-def _finite(error: PoseError | None) -> dict[str, float | None]:
-    if error is None:
-        return dict.fromkeys(PoseError.__dataclass_fields__)
-    return {name: value if math.isfinite(value) else None for name, value in asdict(error).items()}
 
 
 def _device_name(device: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from DRRSimulatorLib.files import atomic_path
 from XRayRegistrationLib.overlay import write_overlay
 
-from .evaluate import CaseResult
+from .case_result import CaseResult
 from .measures import STATISTICS, rows, sentence
 from .suites import Patient, Suite
 
@@ -88,10 +88,10 @@ def overlay_caption(result: CaseResult) -> str:
 
 def _overlay(suite: Suite, patient: Patient, result: CaseResult) -> Picture:
     assert result.pose is not None
-    view = suite.case(result.number, patient).view
+    case = suite.case(result.number, patient)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "overlay.png"
-        write_overlay(file, view, patient.projector, result.pose, overlay_caption(result), result.reference)
+        write_overlay(file, case.view, patient.projector, result.pose, overlay_caption(result), case.ras_to_camera)
         return Picture(overlay_caption(result), file.read_bytes())
 
 
