@@ -24,6 +24,7 @@ import numpy.typing as npt
 from .errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
+FloatImage = npt.NDArray[np.float32]
 
 # Columns are the camera's axes in RAS at positioner angles 0/0: x = patient right, y = inferior, z = anterior.
 _CAMERA_AXES_AT_ZERO = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])

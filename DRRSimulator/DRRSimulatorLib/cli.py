@@ -13,10 +13,12 @@ import typer
 from .calibration import read_calibration
 from .camera import Camera, CArmView, FloatArray, ViewRange, sample_poses, save_view
 from .commands import run_command
+from .detector import OPEN_FIELD_PHOTONS
+from .display import log_transform, window_to_16_bit
 from .errors import InputError
 from .files import atomic_path
 from .image_file import write_picture, write_slice
-from .physics import OPEN_FIELD_PHOTONS, log_transform, simulate_xray, window_to_16_bit
+from .physics import Acquisition, simulate_xray
 from .presets import PRESETS
 from .progress import Cancelled, print_progress
 from .view_list import read_views
@@ -109,7 +111,8 @@ def simulate(
             if stop_file is not None and stop_file.exists():
                 raise Cancelled(f"Stopped after {number - 1} of {len(poses)} X-rays.")
             stem = output / f"view_{number:04d}"
-            intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, photons if noise else None)
+            acquisition = Acquisition(photons=photons if noise else None)
+            intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, acquisition)
             _write_image(stem, intensity, image.value, image_format.value, camera, pose)
             with atomic_path(stem.with_suffix(".json")) as temporary:
                 save_view(temporary, camera, pose)

@@ -53,6 +53,14 @@ def read_beams() -> dict[str, Beam]:
     return {name: _beam(name, values, tables["materials"]) for name, values in tables["beams"].items()}
 
 
+@cache
+def single_energy() -> Beam:
+    """Rays of the one energy that line integrals are of, `ct.EFFECTIVE_KEV`."""
+    tables = json.loads(_TABLES.read_text(encoding="utf-8"))
+    values = {"energies_kev": [EFFECTIVE_KEV], "photons": [1.0], "absorbed_kev": [1.0]}
+    return _beam(f"{EFFECTIVE_KEV:g} keV", values, tables["materials"])
+
+
 def _beam(name: str, values: dict[str, Any], materials: dict[str, Any]) -> Beam:
     energies = np.array(values["energies_kev"])
     signal = np.array(values["photons"]) * np.array(values["absorbed_kev"])

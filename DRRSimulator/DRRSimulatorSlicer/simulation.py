@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import slicer
-from DRRSimulatorLib.camera import Camera, CArmView, FloatArray
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, FloatImage
+from DRRSimulatorLib.detector import OPEN_FIELD_PHOTONS
+from DRRSimulatorLib.display import log_transform
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.patient import Patient
-from DRRSimulatorLib.physics import OPEN_FIELD_PHOTONS, FloatImage, log_transform, simulate_xray
+from DRRSimulatorLib.physics import Acquisition, simulate_xray
 from slicer.i18n import tr as _
 
 from .carm import CArm, createCArm
@@ -68,7 +70,7 @@ def simulateView(
     pose = poseOf(patient, camera, view)
     integrals = patient.projector.line_integrals(camera, pose[None]).numpy()[0]
     rng = np.random.default_rng([seed, 1])
-    intensity = simulate_xray(integrals, camera, rng, OPEN_FIELD_PHOTONS if noise else None)
+    intensity = simulate_xray(integrals, camera, rng, Acquisition(photons=OPEN_FIELD_PHOTONS if noise else None))
     pixels = log_transform(intensity) if polarity == "attenuation" else intensity
     return SimulatedXRay(pixels, camera, pose, view, polarity)
 
