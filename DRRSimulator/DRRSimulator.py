@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import slicer
 import vtk
-from DRRSimulatorSlicer.choices import Polarity
+from DRRSimulatorSlicer.choices import Polarity, Tube
 from DRRSimulatorSlicer.logic import DRRSimulatorLogic
 from DRRSimulatorSlicer.sample_data import registerSampleData
 from slicer import vtkMRMLLinearTransformNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -59,7 +59,8 @@ class DRRSimulatorParameterNode:
         offsetX: of the bones' middle from the central ray to the right, mm at the isocenter.
         offsetY: of the bones' middle from the central ray downwards, mm at the isocenter.
         polarity: what the images show.
-        noise: whether the images have quantum noise.
+        tube: whether the X-rays are ideal, or those of a tube of some voltage.
+        noise: whether the images have noise.
         seed: of what is random.
         viewCount: how many views to generate.
         previewCamera: transform of the camera that the live preview moves.
@@ -81,6 +82,7 @@ class DRRSimulatorParameterNode:
     offsetX: Annotated[float, WithinRange(-300, 300)] = 0.0
     offsetY: Annotated[float, WithinRange(-300, 300)] = 0.0
     polarity: Polarity = Polarity.INTENSITY
+    tube: Tube = Tube.IDEAL
     noise: bool = True
     seed: Annotated[int, WithinRange(0, 2147483647)] = 0
     viewCount: Annotated[int, WithinRange(1, 100000)] = 100

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import typer
 
 from .calibration import read_calibration
-from .camera import Camera, CArmView, FloatArray, ViewRange, sample_poses, save_view
+from .camera import Camera, CArmView, FloatArray, FloatImage, ViewRange, sample_poses, save_view
 from .commands import run_command
 from .detector import OPEN_FIELD_PHOTONS
-from .display import log_transform, window_to_16_bit
+from .display import Display, log_transform, window_to_16_bit
 from .errors import InputError
+from .exposed_field import Collimation, exposure
 from .files import atomic_path
 from .image_file import write_picture, write_slice
-from .physics import Acquisition, simulate_xray
+from .physics import Acquisition, realistic, simulate_xray
 from .presets import PRESETS
 from .progress import Cancelled, print_progress
+from .scatter import BEHIND_GRID
+from .soft_tissue import SoftTissue
+from .tools import sample_tools
 from .view_list import read_views
 
 FRONTAL = CArmView()
@@ -28,6 +33,7 @@ CAMERA = PRESETS[0].camera
 
 # The 65535 grey values of a picture: noise needs room above the open field, and no ray through a patient is attenuated by exp(-13).
 GREY_VALUES_PER_UNIT = {"intensity": 50000, "attenuation": 5000}
+EXPOSED = 0.9  # share of the open field from which a display shows a pixel that is not behind the collimator
 
 
 class ImageFormat(str, Enum):
@@ -43,6 +49,15 @@ class ImageKind(str, Enum):
 
     intensity = "intensity"
     attenuation = "attenuation"
+    display = "display"
+
+
+class Opening(str, Enum):
+    """Shape of the collimator's opening."""
+
+    none = "none"
+    round = "round"
+    rectangular = "rectangular"
 
 
 def simulate(
@@ -65,10 +80,21 @@ def simulate(
     camera_file: Annotated[Path | None, typer.Option(
         "--camera", help="Geometry from a file instead of the three above: camera JSON or calibration text; a pose in it is not used."
     )] = None,
-    image: Annotated[ImageKind, typer.Option(help="Intensity (bone dark), or attenuation: its -log (bone bright).")] = ImageKind.intensity,
+    image: Annotated[ImageKind, typer.Option(
+        help="Intensity (bone dark); attenuation: its -log (bone bright); display: the -log with equalised contrast and enhanced edges."
+    )] = ImageKind.intensity,
     image_format: Annotated[ImageFormat, typer.Option("--format", help="File format of the images.")] = ImageFormat.tiff,
-    noise: Annotated[bool, typer.Option(help="Quantum noise.")] = True,
+    noise: Annotated[bool, typer.Option(help="Quantum noise, and with --kv electronic noise.")] = True,
     photons: Annotated[float, typer.Option(min=1, max=1e12, help="Photons in a pixel of the open field.")] = OPEN_FIELD_PHOTONS,
+    kv: Annotated[int | None, typer.Option(
+        help="Tube voltage, 60, 90 or 120, for a C-arm's spectrum, scatter and electronic noise; default: an ideal X-ray, 70 keV."
+    )] = None,
+    scatter: Annotated[bool | None, typer.Option("--scatter/--no-scatter", help="Scattered radiation; default: with --kv.")] = None,
+    collimation: Annotated[Opening, typer.Option(help="Cover the edge of the image by a collimator.")] = Opening.none,
+    tools: Annotated[int, typer.Option(min=0, max=100, help="So many random wires, screws and plates beside the bone.")] = 0,
+    soft_tissue: Annotated[float | None, typer.Option(
+        help="Make up a limb round bones that were cut out of their CT: its thickness, mm."
+    )] = None,
     scene_coordinates: Annotated[bool, typer.Option("--scene-coordinates", help="Write where the rays enter and leave each bone.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random; image n depends on the seed and n only.")] = 0,
     stop_file: Annotated[Path | None, typer.Option(help="Stop, with exit code 1, as soon as this file exists.")] = None,
@@ -76,7 +102,8 @@ def simulate(
     """Simulate X-rays of a CT.
 
     View 1 is view_0001.tiff and its camera is view_0001.json. TIFF and PNG hold 16 bits: 50000 times the intensity, whose open field
-    is 1, or 5000 times the attenuation. NRRD holds the values themselves, float32, as a slice that lies where the detector is.
+    is 1, or 5000 times the attenuation, or a display's grey values. NRRD holds the values themselves, as a slice that lies where the
+    detector is.
 
     Scene coordinates of label 1 are view_0001_label1_entry.nrrd and view_0001_label1_exit.nrrd: vectors of RAS mm, NaN off the bone.
     """
@@ -90,6 +117,7 @@ def simulate(
         if camera != CAMERA:
             raise InputError("Give the geometry by --camera, or by --sdd, --pixel-spacing and --size.")
         camera, _ = read_calibration(camera_file)
+    acquisition = _acquisition(camera, kv, scatter, collimation, soft_tissue, photons if noise else None)
     single = CArmView(primary, secondary, roll, offset, source_to_bone)
     if (views is not None) + (random is not None) + (single != FRONTAL) > 1:
         raise InputError("Give one of these: a list of views (--views), a number of random views (--random), or the angles of one view.")
@@ -111,9 +139,9 @@ def simulate(
             if stop_file is not None and stop_file.exists():
                 raise Cancelled(f"Stopped after {number - 1} of {len(poses)} X-rays.")
             stem = output / f"view_{number:04d}"
-            acquisition = Acquisition(photons=photons if noise else None)
-            intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, acquisition)
-            _write_image(stem, intensity, image.value, image_format.value, camera, pose)
+            taken = replace(acquisition, tools=sample_tools(tools, camera, _depths(pose, points.mean(axis=0)), stream))
+            intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, taken)
+            _write_image(stem, intensity, image.value, image_format.value, camera, pose, acquisition.collimation)
             with atomic_path(stem.with_suffix(".json")) as temporary:
                 save_view(temporary, camera, pose)
             if scene_coordinates:
@@ -122,9 +150,26 @@ def simulate(
     typer.echo(f"X-rays written to {output}: {len(poses)}.")
 
 
+def _acquisition(
+    camera: Camera, kv: int | None, scatter: bool | None, opening: Opening, soft_tissue_mm: float | None, photons: float | None
+) -> Acquisition:
+    """What the options ask for, but for the tools, which are others in every image."""
+    taken = replace(Acquisition() if kv is None else realistic(kv), photons=photons)
+    if scatter is not None:
+        taken = replace(taken, scatter=BEHIND_GRID if scatter else None)
+    if opening is not Opening.none:
+        taken = replace(taken, collimation=Collimation.inside("round" if opening is Opening.round else "rectangular", camera))
+    return taken if soft_tissue_mm is None else replace(taken, soft_tissue=SoftTissue(soft_tissue_mm))
+
+
+def _depths(poses: FloatArray, point: FloatArray) -> Any:
+    """Depth of a point in cameras of poses (..., 4, 4), mm."""
+    return poses[..., 2, :3] @ point + poses[..., 2, 3]
+
+
 def _check_depths(poses: FloatArray, centre: FloatArray, sdd: float) -> None:
     """Refuse views that no C-arm can have."""
-    depths = poses[:, 2, :3] @ centre + poses[:, 2, 3]
+    depths = _depths(poses, centre)
     possible = (depths > 0) & (depths < sdd)
     if not possible.all():
         raise InputError(
@@ -141,14 +186,25 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_image(
-    stem: Path, intensity: npt.NDArray[np.float32], kind: str, image_format: str, camera: Camera, ras_to_camera: FloatArray
+    stem: Path,
+    intensity: FloatImage,
+    kind: str,
+    image_format: str,
+    camera: Camera,
+    ras_to_camera: FloatArray,
+    collimation: Collimation | None,
 ) -> None:
-    image = intensity if kind == "intensity" else log_transform(intensity)
     path = stem.with_suffix(f".{image_format}")
+    if kind == "display":
+        field = exposure(collimation, camera) > EXPOSED if collimation else None
+        image: npt.NDArray[Any] = Display().apply(intensity, camera.pixel_spacing, field)
+    else:
+        image = intensity if kind == "intensity" else log_transform(intensity)
     if image_format == "nrrd":
         write_slice(path, image, camera.detector_to_ras(ras_to_camera))
     else:
-        write_picture(path, window_to_16_bit(image, 0, 65535 / GREY_VALUES_PER_UNIT[kind]), camera.pixel_spacing)
+        grey = image if kind == "display" else window_to_16_bit(image, 0, 65535 / GREY_VALUES_PER_UNIT[kind])
+        write_picture(path, grey, camera.pixel_spacing)
 
 
 def _write_coordinates(

@@ -16,3 +16,18 @@ class Polarity(Enum):
     def label(self) -> str:
         """Text of the choice in the panel."""
         return {Polarity.INTENSITY: _("Intensity (bone dark)"), Polarity.ATTENUATION: _("Attenuation (bone bright)")}[self]
+
+
+class Tube(Enum):
+    """How an X-ray is simulated: ideally, or as with a tube of a voltage in kV."""
+
+    IDEAL = None
+    KV_60 = 60
+    KV_90 = 90
+    KV_120 = 120
+
+    def label(self) -> str:
+        """Text of the choice in the panel."""
+        if self is Tube.IDEAL:
+            return _("Ideal (one energy, no scatter)")
+        return _("Tube of {kilovolts} kV, with scatter").format(kilovolts=self.value)

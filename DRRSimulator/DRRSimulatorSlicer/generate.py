@@ -93,8 +93,9 @@ class ViewSet:
         camera: geometry of all images.
         views: the views, or how many random ones.
         polarity: "intensity" or "attenuation".
-        noise: whether the images have quantum noise.
+        noise: whether the images have noise.
         seed: of the random numbers.
+        kilovolts: of the tube; None for ideal X-rays.
     """
 
     folder: Path
@@ -103,6 +104,7 @@ class ViewSet:
     polarity: str
     noise: bool
     seed: int
+    kilovolts: int | None = None
 
     def writeInput(self, folder: Path, ct: CTVolume, bones: BoneLabels | None) -> list[str]:
         """Write the input files of drr-simulate, and return its arguments."""
@@ -110,6 +112,8 @@ class ViewSet:
         save_view(folder / "camera.json", self.camera)
         arguments = [str(folder / "ct.nrrd"), f"--output={self.folder}", f"--camera={folder / 'camera.json'}"]
         arguments += [f"--image={self.polarity}", "--noise" if self.noise else "--no-noise", f"--seed={self.seed}"]
+        if self.kilovolts is not None:
+            arguments.append(f"--kv={self.kilovolts}")
         if bones is not None:
             writeVolume(folder / "bones.nrrd", bones.labels, bones.ijk_to_ras)
             (folder / "bones.json").write_text(json.dumps(bones.names), encoding="utf-8")

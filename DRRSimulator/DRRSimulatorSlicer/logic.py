@@ -124,6 +124,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         noise: bool = False,
         seed: int = 0,
         outputNode: slicer.vtkMRMLScalarVolumeNode | None = None,
+        kilovolts: int | None = None,
     ) -> slicer.vtkMRMLScalarVolumeNode:
         """Simulate one X-ray and place it on its detector, under the transform of its camera.
 
@@ -136,9 +137,10 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
             view: angles and offsets of the C-arm; offsets are those of the bones' middle.
             segmentationNode: the bones; None: they are found in the CT.
             polarity: "intensity" (1 beside the patient, bone dark) or "attenuation" (its negative logarithm, bone bright).
-            noise: simulate quantum noise.
+            noise: simulate quantum noise, and with a tube voltage electronic noise.
             seed: of the noise; the image is then the first one of drr-simulate for the same seed.
             outputNode: the volume to update; None: a new one.
+            kilovolts: tube voltage 60, 90 or 120, for its spectrum and scattered radiation; None: ideal rays of one energy, 70 keV.
 
         Returns:
             The volume: one slice, float32, with its geometry set, so that it can be registered as any X-ray.
@@ -154,7 +156,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         """
         from DRRSimulatorLib.progress import ignore_progress
 
-        compute = self.prepareSimulation(ctNode, camera, view, segmentationNode, polarity, noise, seed)
+        compute = self.prepareSimulation(ctNode, camera, view, segmentationNode, polarity, noise, seed, kilovolts)
         return self.show(compute(ignore_progress), ctNode, outputNode)
 
     def preparePatient(
@@ -176,6 +178,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         polarity: str = "intensity",
         noise: bool = False,
         seed: int = 0,
+        kilovolts: int | None = None,
     ) -> Callable[[Report], SimulatedXRay]:
         """A function that simulates an X-ray, for any thread; arguments as for `simulate`.
 
@@ -189,7 +192,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         def compute(report: Report) -> SimulatedXRay:
             patient = makePatient(report)
             report(1.0, "Simulating the X-ray")
-            return simulateView(patient, camera, view, polarity, noise, seed)
+            return simulateView(patient, camera, view, polarity, noise, seed, kilovolts)
 
         return compute
 
@@ -216,6 +219,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         seed: int = 0,
         onProgress: Callable[[ProgressLine], Any] = lambda progress: None,
         onFinished: Callable[[int, str], Any] = lambda exitCode, message: None,
+        kilovolts: int | None = None,
     ) -> Generation:
         """Simulate a set of X-rays to files, in another process; returns at once.
 
@@ -229,10 +233,11 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
             camera: geometry of all images.
             segmentationNode: the bones; None: they are found in the CT.
             polarity: "intensity" or "attenuation", as for `simulate`.
-            noise: simulate quantum noise.
+            noise: simulate noise, as for `simulate`.
             seed: of the random views and of the noise.
             onProgress: called with what is done, of how many, and the time that remains.
             onFinished: called at the end with 0 and what was written, or with 1 (stopped or failed) or 2 (bad input) and the reason.
+            kilovolts: tube voltage, as for `simulate`.
 
         Returns:
             What is going on; its `stop()` ends it soon.
@@ -250,7 +255,7 @@ class DRRSimulatorLogic(ScriptedLoadableModuleLogic):
         from .generate import Generation, ViewSet
         from .nodes import readBones, readCT
 
-        viewSet = ViewSet(Path(folder), camera, views, polarity, noise, seed)
+        viewSet = ViewSet(Path(folder), camera, views, polarity, noise, seed, kilovolts)
         makeCT = readCT(ctNode)
         makeBones = readBones(segmentationNode, ctNode) if segmentationNode is not None else None
 

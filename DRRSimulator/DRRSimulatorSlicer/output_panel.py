@@ -72,6 +72,7 @@ class OutputPanel(Section):
                 parameters.polarity.value,
                 parameters.noise,
                 parameters.seed,
+                parameters.tube.value,
             ),
             show,
         )
@@ -97,6 +98,7 @@ class OutputPanel(Section):
                 parameters.seed,
                 self._onProgress,
                 lambda _exitCode, message: self._onFinished(message if self.parameterNode is parameters else ""),
+                parameters.tube.value,
             )
         except InputError as error:
             self._work.tell(str(error))

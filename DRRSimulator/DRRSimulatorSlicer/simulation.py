@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from DRRSimulatorLib.detector import OPEN_FIELD_PHOTONS
 from DRRSimulatorLib.display import log_transform
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.patient import Patient
-from DRRSimulatorLib.physics import Acquisition, simulate_xray
+from DRRSimulatorLib.physics import Acquisition, realistic, simulate_xray
 from slicer.i18n import tr as _
 
 from .carm import CArm, createCArm
@@ -58,19 +58,26 @@ def poseOf(patient: Patient, camera: Camera, view: CArmView) -> FloatArray:
 
 
 def simulateView(
-    patient: Patient, camera: Camera, view: CArmView, polarity: str = "intensity", noise: bool = False, seed: int = 0
+    patient: Patient,
+    camera: Camera,
+    view: CArmView,
+    polarity: str = "intensity",
+    noise: bool = False,
+    seed: int = 0,
+    kilovolts: int | None = None,
 ) -> SimulatedXRay:
     """The same image as the first one of drr-simulate for the same seed.
 
     Raises:
-        InputError: as `poseOf` does, and if the polarity is neither "intensity" nor "attenuation".
+        InputError: as `poseOf` does, if the polarity is neither "intensity" nor "attenuation", and if there is no such tube voltage.
     """
     if polarity not in ("intensity", "attenuation"):
         raise InputError(_('The polarity must be "intensity" or "attenuation", not "{polarity}".').format(polarity=polarity))
+    acquisition = Acquisition() if kilovolts is None else realistic(kilovolts)
     pose = poseOf(patient, camera, view)
     integrals = patient.projector.line_integrals(camera, pose[None]).numpy()[0]
     rng = np.random.default_rng([seed, 1])
-    intensity = simulate_xray(integrals, camera, rng, Acquisition(photons=OPEN_FIELD_PHOTONS if noise else None))
+    intensity = simulate_xray(integrals, camera, rng, replace(acquisition, photons=OPEN_FIELD_PHOTONS if noise else None))
     pixels = log_transform(intensity) if polarity == "attenuation" else intensity
     return SimulatedXRay(pixels, camera, pose, view, polarity)
 

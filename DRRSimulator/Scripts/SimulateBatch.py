@@ -50,7 +50,8 @@ def argumentParser() -> argparse.ArgumentParser:
     add("--size", type=int, nargs=2, default=camera.image_size, metavar=("ROWS", "COLUMNS"), help="pixels of the image")
     add("--camera", type=Path, help="instead of the three above: a camera JSON or a calibration text")
     add("--image", choices=("intensity", "attenuation"), default="intensity", help="bone dark, or bone bright")
-    add("--noise", action=argparse.BooleanOptionalAction, default=True, help="quantum noise")
+    add("--noise", action=argparse.BooleanOptionalAction, default=True, help="quantum noise, and with --kv electronic noise")
+    add("--kv", type=int, help="tube voltage, 60, 90 or 120, for its spectrum and scattered radiation; default: ideal rays of 70 keV")
     add("--seed", type=int, default=0, help="of the noise and of random views")
     return parser
 
@@ -104,6 +105,7 @@ def generate(arguments: argparse.Namespace, ctNode: Any, segmentationNode: Any, 
         arguments.seed,
         onProgress=lambda progress: print(progress, flush=True),
         onFinished=finish,
+        kilovolts=arguments.kv,
     )
     try:
         wait(generation)

@@ -62,15 +62,16 @@ def test_work_that_is_cancelled_leaves_nothing(with_ct: Any, held_up: threading.
 
 def test_the_view_is_saved_in_full_size_as_the_logic_simulates_it(with_ct: Any) -> None:
     from DRRSimulatorSlicer.parameters import setCamera
-    from slicer_host.events import click
+    from slicer_host.events import choose, click
 
     setCamera(parameters(with_ct), CAMERA)
     with_ct.ui.primarySlider.value = -25
+    choose(with_ct.ui.tubeSelector, "Tube of 90 kV, with scatter")
     click(with_ct.ui.saveButton)
     wait_for_work(with_ct)
     assert with_ct.ui.statusLabel.text == "Saved as phantom DRR RAO 25 CRAN 0."
     saved = next(node for node in nodes("vtkMRMLScalarVolumeNode") if node.GetName() == "phantom DRR RAO 25 CRAN 0")
-    expected = with_ct.logic.simulate(parameters(with_ct).ct, CAMERA, CArmView(-25), noise=True)
+    expected = with_ct.logic.simulate(parameters(with_ct).ct, CAMERA, CArmView(-25), noise=True, kilovolts=90)
     np.testing.assert_array_equal(pixels(saved), pixels(expected))
     assert with_ct.logic.geometry(saved) == CAMERA
 
