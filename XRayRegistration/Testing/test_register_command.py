@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import torch
 import XRayRegistrationLib
 from DRRSimulatorLib.bone import segment_bone
-from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, invert_pose, save_view
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, invert_pose, move_pose, save_view
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.projector import Projector
 from small_patient import CENTRE_RAS, SmallPatient
@@ -166,6 +166,34 @@ def test_refinement_can_be_left_out(run, inputs: Inputs, tmp_path: Path) -> None
     assert result["ras_to_rig"] == result["before_refinement"]["ras_to_rig"]
 
 
+def test_without_a_model_the_pose_is_searched_for(run, inputs: Inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ended = run([argument for argument in inputs.arguments() if not argument.startswith("--model")])
+    assert ended.code == 0, ended.err
+    assert "searching for the pose" in ended.out and "recognised points" not in ended.out
+    assert {path.name for path in (tmp_path / "result").iterdir()} == {"result.json", "overlay_1.png", "scene.mrb"}
+    (measured,) = errors(tmp_path / "result")
+    assert measured["mtre_mm"] < 2
+    result = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))
+    assert result["before_refinement"]["origin"] == "search" and result["model"] is None
+
+
+@pytest.mark.parametrize("place", ["a view's file", "an earlier result"])
+def test_a_given_pose_is_refined_without_a_model(run, inputs: Inputs, tmp_path: Path, place: str) -> None:  # type: ignore[no-untyped-def]
+    start, near = tmp_path / "start.json", move_pose(POSES[1], POSES[1][:3, 3], (0.02, 0.0, -0.02, 2.0, 2.0, 10.0))
+    if place == "a view's file":
+        save_view(start, CAMERA, near)
+    else:
+        start.write_text(json.dumps({"views": [{"xray": "first", "ras_to_camera": near.tolist()}]}), encoding="utf-8")
+    xray, camera = inputs.xrays[1], inputs.cameras[1]
+    ended = run([f"--ct={inputs.ct}", "--polarity=intensity", f"--xray={xray}", f"--camera={camera}", f"--start={start}"])
+    assert ended.code == 0, ended.err
+    (measured,) = errors(tmp_path / "result")
+    assert measured["mtre_mm"] < 1
+    result = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(result["before_refinement"]["ras_to_rig"], near)
+    assert result["before_refinement"]["origin"] == "given"
+
+
 def test_the_pose_in_a_camera_file_does_not_lead_the_registration(run, inputs: Inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     poses = []
     for name, pose in (("true", POSES[0]), ("other", CArmView(-90, 30).ras_to_camera((300, 200, 100)))):
@@ -243,7 +271,12 @@ def bad_input(name: str, inputs: Inputs, folder: Path) -> list[str]:
         return good
     without_camera = good[:-1]
     second = [f"--xray={inputs.xrays[1]}"]
+    without_model = [argument for argument in good if argument != model]
     cases = {
+        "model and start": [*good, f"--start={inputs.cameras[0]}"],
+        "neither model nor refinement": [*without_model, "--no-refine"],
+        "start without a pose": [*without_model, f"--start={inputs.model}"],
+        "missing start": [*without_model, f"--start={file}"],
         "unknown geometry": without_camera,
         "distance without spacing": [*without_camera, "--sdd=1000"],
         "impossible distance": [*without_camera, "--sdd=nan", "--pixel-spacing=1"],
@@ -285,6 +318,10 @@ BAD_INPUTS = {
     "two xrays without cameras": "--camera",
     "distance for two xrays": "--camera",
     "unknown device": "abacus",
+    "model and start": "either --model or --start",
+    "neither model nor refinement": "leave out --no-refine",
+    "start without a pose": "holds no pose",
+    "missing start": "holds no pose",
     "cameras without poses": "unknown",
     "cameras of two worlds": "one format",
 }

@@ -6,13 +6,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import typer
-from DRRSimulatorLib.camera import CArmView
+from DRRSimulatorLib.camera import CArmView, FloatArray
 from DRRSimulatorLib.commands import run_command
 from DRRSimulatorLib.errors import InputError
 
 from .exposed_field import Polarity
-from .model import ModelDescription
 from .register import Registration
 
 
@@ -26,8 +26,14 @@ class PolarityOption(str, Enum):
 def register_xrays(
     ct: Annotated[Path, typer.Option(help="CT: a DICOM folder, NIfTI, NRRD or MHA file.")],
     xray: Annotated[list[Path], typer.Option(help="X-ray: PNG, TIFF, NRRD or DICOM; once for each X-ray of the patient.")],
-    model: Annotated[Path, typer.Option(help="Model made from this CT by scr-train, *.safetensors.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made where it is missing.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Model made from this CT by scr-train, *.safetensors; default: none, the pose is searched for.")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a model: JSON with the ras_to_camera of the first X-ray near the true one, or a result.json."),
+    ] = None,
     camera: Annotated[
         list[Path] | None,
         typer.Option(help="Camera of each X-ray in the same order: JSON, or calibration text of XMALab; default: the DICOM header's."),
@@ -44,11 +50,14 @@ def register_xrays(
 ) -> None:
     """Find the pose of a CT relative to one X-ray, or to several of known geometry.
 
+    Without --model and --start the pose is searched for, which takes about ten seconds and finds views that are not far from frontal.
+
     Several X-rays need a --camera each that tells its pose: calibration texts place the cameras in the calibration's world; of
     simulated X-rays' JSON only the places of the cameras to each other are used, and the poses are compared with the result.
     """
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
+    from DRRSimulatorLib.patient import surface_points
     from DRRSimulatorLib.projector import Projector
     from DRRSimulatorLib.surface import bone_surface
 
@@ -58,45 +67,68 @@ def register_xrays(
     from .refine import Refiner
     from .register import register
     from .result_files import RESEARCH_USE, agreement, write_results
+    from .search import search_range
     from .trust import judge
-    from .view_files import read_views
+    from .view_files import read_start, read_views
 
     device = choose_device(device)
     _check_output(output)
-    trained = load_model(model, device)
+    _check_start(model, start, refine)
+    trained = load_model(model, device) if model else None
+    description = trained.description if trained else None
     views, truth = read_views(xray, camera or [], cast("Polarity | None", polarity and polarity.value), _geometry(sdd, pixel_spacing))
     for path, view in zip(xray, views, strict=True):
-        for question in questions(view.camera, trained.description):
+        for question in questions(view.camera, description):
             typer.echo(f"{path.name}: {question}")
     typer.echo(f"Reading the CT {ct.name}.")
     volume = read_ct(ct, series)
-    trained.description.check_ct(volume)
+    if description:
+        description.check_ct(volume)
     typer.echo("Reading the bones' labels." if labels else "Finding the bone in the CT.")
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
-    trained.description.check_bones(bones)
+    if description:
+        description.check_bones(bones)
     projector = Projector.from_ct(volume, bones, device)
-    refiner = Refiner(projector, trained.description.centre_ras) if refine else None
-    typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{' and refining the pose' if refine else ''}.")
-    result = register(views, volume, trained, refiner)
+    centre = np.array(description.centre_ras) if description else surface_points(bones).mean(axis=0)
+    refiner = Refiner(projector, centre) if refine else None
+    pose = read_start(start, views) if start else None
+    typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{_how(trained is not None, pose is not None, refine)}.")
+    first = trained or (search_range(views) if pose is None else pose)
+    result = register(views, volume, first, refiner)
     output.mkdir(parents=True, exist_ok=True)
     surfaces = {name: bone_surface(bones, label) for label, name in bones.names.items()}
-    files = write_results(output, result, [path.name for path in xray], trained.description, volume, surfaces, projector, truth)
+    files = write_results(output, result, [path.name for path in xray], description, volume, surfaces, projector, truth)
     for number, path in enumerate(xray):
-        typer.echo(f"{path.name}: {pose_in_words(result, number, trained.description)} {agreement(result, number)}")
-    typer.echo(f"The points agree to {result.estimate.rms_residual_pixels:.2f} pixels of the network's image (root mean square).")
+        typer.echo(f"{path.name}: {pose_in_words(result, number, centre)} {agreement(result, number)}")
+    if result.estimate:
+        typer.echo(f"The points agree to {result.estimate.rms_residual_pixels:.2f} pixels of the network's image (root mean square).")
     verdict = judge(result)
     typer.echo(f"Verdict: {verdict.level}. {verdict.reason}")
     typer.echo(f"Found in {sum(result.seconds.values()):.1f} s. Wrote {', '.join(file.name for file in files)} to {output}.")
     typer.echo(RESEARCH_USE)
 
 
-def pose_in_words(registration: Registration, view: int, description: ModelDescription) -> str:
-    """How the C-arm looks at the bone."""
-    seen = CArmView.from_pose(registration.ras_to_camera(view), description.centre_ras)
+def pose_in_words(registration: Registration, view: int, centre_ras: FloatArray) -> str:
+    """How the C-arm looks at the middle of the bone (3,), RAS mm."""
+    seen = CArmView.from_pose(registration.ras_to_camera(view), centre_ras)
     primary = f"{'LAO' if seen.primary_deg >= 0 else 'RAO'} {abs(seen.primary_deg):.1f}"
     secondary = f"{'CRAN' if seen.secondary_deg >= 0 else 'CAUD'} {abs(seen.secondary_deg):.1f}"
     distance = seen.source_to_point_mm
     return f"{primary}, {secondary}, rotated by {seen.roll_deg:.1f} degrees; the bone's centre is {distance:.1f} mm from the source."
+
+
+def _how(has_model: bool, has_pose: bool, refine: bool) -> str:
+    """How the X-rays are registered, in words that follow."""
+    if has_model:
+        return " and refining the pose" if refine else ""
+    return " from the given pose" if has_pose else " without a model: searching for the pose, which takes about ten seconds"
+
+
+def _check_start(model: Path | None, start: Path | None, refine: bool) -> None:
+    if model and start:
+        raise InputError("Give either --model or --start; a given pose is refined without a model.")
+    if not (model or refine):
+        raise InputError("Without a --model the pose is found by refinement alone; leave out --no-refine.")
 
 
 def _check_output(output: Path) -> None:

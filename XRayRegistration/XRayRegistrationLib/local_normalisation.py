@@ -13,26 +13,34 @@ import numpy.typing as npt
 
 FloatImage = npt.NDArray[np.float32]
 
-NEIGHBOURHOOD = 0.05  # standard deviation of the local window, share of the image's longer side
 CONTRAST_FLOOR = 0.03  # of the image's range; below it, an image counts as flat
 
 
 class LocalNormalisation:
     """Normalises images of one size within one field."""
 
-    def __init__(self, field: FloatImage) -> None:
-        """Take the field [row, column], 1 where images show something and 0 elsewhere."""
+    def __init__(self, field: FloatImage, neighbourhood: float) -> None:
+        """Take what all images share.
+
+        Args:
+            field: [row, column], 1 where images show something and 0 elsewhere.
+            neighbourhood: standard deviation of the local window, share of the image's longer side.
+        """
         self.field = field
-        self._sigma = NEIGHBOURHOOD * max(field.shape)
+        self._sigma = neighbourhood * max(field.shape)
         self._inside = field > 0
 
     @cached_property
     def _weight(self) -> FloatImage:
         return np.maximum(self._smooth(self.field), np.float32(1e-3))
 
-    def __call__(self, image: FloatImage) -> FloatImage:
-        """Image [row, column] minus its local mean, over its local standard deviation, inside the field; 0 outside."""
-        return self.with_derivatives(image, np.empty((0, *image.shape), dtype=np.float32))[0]
+    def __call__(self, images: FloatImage) -> FloatImage:
+        """Images (..., rows, columns), each minus its local mean, over its local standard deviation, inside the field; 0 outside."""
+        if not self._inside.any():
+            return np.zeros_like(images)
+        above_mean, deviation = self._above_mean_and_deviation(images)
+        normal: FloatImage = self.field * above_mean / deviation
+        return normal
 
     def with_derivatives(self, image: FloatImage, derivatives: FloatImage) -> tuple[FloatImage, FloatImage]:
         """The normalised image, and its derivatives by the parameters that the image depends on.
@@ -46,15 +54,24 @@ class LocalNormalisation:
         """
         if not self._inside.any():
             return np.zeros_like(image), np.zeros_like(derivatives)
-        floor = CONTRAST_FLOOR * max(float(np.ptp(image[self._inside])), 1e-6)
         field, weight = self.field, self._weight
-        above_mean = image - self._smooth(image * field) / weight
-        deviation = np.sqrt(self._smooth(field * above_mean**2) / weight + np.float32(floor**2))
-        normal = field * above_mean / deviation
+        above_mean, deviation = self._above_mean_and_deviation(image)
+        normal: FloatImage = field * above_mean / deviation
         # n = a / d with a the image above its mean, d^2 = G(a^2) + floor^2: dn = (da - n G(a da) / d) / d.
         change = derivatives - self._smooth(derivatives * field) / weight
         covariance = self._smooth(field * above_mean * change) / weight
-        return normal, field * (change - normal * covariance / deviation) / deviation
+        change -= normal * covariance / deviation
+        normal_change: FloatImage = field * change / deviation
+        return normal, normal_change
+
+    def _above_mean_and_deviation(self, images: FloatImage) -> tuple[FloatImage, FloatImage]:
+        """What images (..., rows, columns) are above their local mean, and their local standard deviation, never below the floor."""
+        field, weight = self.field, self._weight
+        range_of_values = np.ptp(images[..., self._inside], axis=-1)[..., None, None]
+        floor = np.float32(CONTRAST_FLOOR) * np.maximum(range_of_values, np.float32(1e-6))
+        above_mean = images - self._smooth(images * field) / weight
+        variance: FloatImage = self._smooth(field * above_mean**2) / weight + floor**2
+        return above_mean, np.sqrt(variance)
 
     def _smooth(self, images: FloatImage) -> FloatImage:
         """Gaussian neighbourhood of images (..., rows, columns)."""

@@ -12,7 +12,7 @@ from .register import Registration
 
 
 def point_cloud(registration: Registration) -> Any:
-    """The correspondences that agree with the pose, as vtkPolyData in RAS mm.
+    """The correspondences that agree with the pose, as vtkPolyData in RAS mm; without points where no model was used.
 
     Its point arrays are `sigma_mm`, the standard deviation along each axis; `surface`, 0 where a ray enters the bone and 1 where it
     leaves it; and `view`, the number of the X-ray from 1.
@@ -21,11 +21,13 @@ def point_cloud(registration: Registration) -> Any:
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
-    views = list(zip(registration.correspondences, registration.estimate.inliers, strict=True))
-    positions = np.concatenate([view.points_ras[inliers] for view, inliers in views]).astype(np.float32)
+    estimate = registration.estimate
+    views = list(zip(registration.correspondences, estimate.inliers, strict=True)) if estimate else []
+    positions = np.concatenate([np.empty((0, 3)), *(view.points_ras[inliers] for view, inliers in views)]).astype(np.float32)
+    surface = np.concatenate([np.empty(0), *(np.flatnonzero(inliers) % 2 for _, inliers in views)])  # entry, exit, entry, ...
     arrays = {
-        "sigma_mm": np.concatenate([view.sigma_mm[inliers] for view, inliers in views]).astype(np.float32),
-        "surface": np.concatenate([np.flatnonzero(inliers) % 2 for _, inliers in views]).astype(np.uint8),  # entry, exit, entry, ...
+        "sigma_mm": np.concatenate([np.empty(0), *(view.sigma_mm[inliers] for view, inliers in views)]).astype(np.float32),
+        "surface": surface.astype(np.uint8),
         "view": np.repeat(np.arange(len(views)) + 1, [inliers.sum() for _, inliers in views]).astype(np.uint8),
     }
     points, vertices, cloud = vtkPoints(), vtkCellArray(), vtkPolyData()

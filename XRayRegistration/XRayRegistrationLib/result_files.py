@@ -35,19 +35,19 @@ def write_results(
     folder: Path,
     registration: Registration,
     names: Sequence[str],
-    description: ModelDescription,
+    description: ModelDescription | None,
     ct: CTVolume,
     surfaces: Mapping[str, Surface],
     projector: Projector,
     reference: FloatArray | None = None,
 ) -> list[Path]:
-    """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp and scene.mrb; result.json comes last.
+    """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp (with a model) and scene.mrb; result.json comes last.
 
     Args:
         folder: existing folder.
         registration: what was found.
         names: file name of each X-ray; folders in front of it are left out.
-        description: of the model that was used.
+        description: of the model that was used, if any.
         ct: the patient's CT.
         surfaces: the bones' surfaces, by their names.
         projector: of the CT.
@@ -63,34 +63,37 @@ def write_results(
         truth = None if reference is None else view.rig_to_camera @ reference
         caption = f"{names[number]}: {agreement(registration, number)} {RESEARCH_USE}"
         write_overlay(path, view, projector, registration.ras_to_camera(number), caption, truth)
-    cloud, scene, result = folder / "point_cloud.vtp", folder / "scene.mrb", folder / "result.json"
-    write_polydata(cloud, point_cloud(registration))
+    clouds = [folder / "point_cloud.vtp"] if registration.estimate else []
+    for cloud in clouds:
+        write_polydata(cloud, point_cloud(registration))
+    scene, result = folder / "scene.mrb", folder / "result.json"
     write_scene(scene, registration, [Path(name).stem for name in names], ct, surfaces, projector)
     with atomic_path(result) as temporary:
         temporary.write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
-    return [result, *overlays, cloud, scene]
+    return [result, *overlays, *clouds, scene]
 
 
 def agreement(registration: Registration, view: int) -> str:
     """How well an X-ray agrees with the pose, in words."""
-    inliers = registration.estimate.inliers[view]
-    words = f"{inliers.sum()} of {len(inliers)} recognised points agree with the pose."
+    words = []
+    if registration.estimate:
+        inliers = registration.estimate.inliers[view]
+        words.append(f"{inliers.sum()} of {len(inliers)} recognised points agree with the pose.")
     if registration.refinement:
-        refinement = registration.refinement
-        words += f" Similarity to the simulated X-ray {refinement.similarity:.2f} (before refinement {refinement.similarity_before:.2f})."
-    return words
+        before, after = registration.refinement.similarity_before, registration.refinement.similarity
+        words.append(f"Similarity to the simulated X-ray {after:.2f} (before refinement {before:.2f}).")
+    return " ".join(words)
 
 
 def result_numbers(
     registration: Registration,
     names: Sequence[str],
-    description: ModelDescription,
+    description: ModelDescription | None,
     surfaces: Mapping[str, Surface],
     reference: FloatArray | None = None,
 ) -> dict[str, Any]:
     """The numbers of a registration, values for JSON; arguments as for `write_results`."""
-    estimate, refinement = registration.estimate, registration.refinement
-    deviations = np.sqrt(np.diag(estimate.covariance))
+    refinement = registration.refinement
     measured = environment(seed=0)
     return {
         "note": RESEARCH_USE,
@@ -98,31 +101,48 @@ def result_numbers(
         "verdict": asdict(judge(registration)),
         "ras_to_rig": registration.ras_to_rig.tolist(),
         "views": [_view_numbers(registration, number, name) for number, name in enumerate(names)],
-        "before_refinement": {
-            "ras_to_rig": estimate.ras_to_rig.tolist(),
-            "rms_residual_network_pixels": estimate.rms_residual_pixels,
-            "rotation_standard_deviations_deg": np.degrees(deviations[:3]).tolist(),
-            "translation_standard_deviations_mm": deviations[3:].tolist(),
-        },
+        "before_refinement": {"ras_to_rig": registration.start.tolist(), "origin": registration.origin, **_estimate_numbers(registration)},
         "refinement": refinement and {"similarity_before": refinement.similarity_before, "similarity": refinement.similarity},
         "errors": None if reference is None else _errors(registration, surfaces, reference),
         "seconds": registration.seconds,
-        "model": {"ct_fingerprint": description.ct_fingerprint, "labels": {str(k): name for k, name in description.labels.items()}},
+        "model": description
+        and {"ct_fingerprint": description.ct_fingerprint, "labels": {str(k): name for k, name in description.labels.items()}},
         "versions": measured["versions"],
         "date_utc": measured["date_utc"],
     }
 
 
+def _estimate_numbers(registration: Registration) -> dict[str, Any]:
+    """How well the network's points determine the pose; empty without a model."""
+    if registration.estimate is None:
+        return {}
+    deviations = np.sqrt(np.diag(registration.estimate.covariance))
+    return {
+        "rms_residual_network_pixels": registration.estimate.rms_residual_pixels,
+        "rotation_standard_deviations_deg": np.degrees(deviations[:3]).tolist(),
+        "translation_standard_deviations_mm": deviations[3:].tolist(),
+    }
+
+
 def _view_numbers(registration: Registration, number: int, name: str) -> dict[str, Any]:
-    view, correspondences = registration.views[number], registration.correspondences[number]
-    inliers = registration.estimate.inliers[number]
-    sigma = np.percentile(correspondences.sigma_mm[inliers], (10, 50, 90)).tolist()
+    view = registration.views[number]
     return {
         "xray": name,
         "polarity": view.xray.polarity,
         "camera": view.camera.to_dict(),
         "rig_to_camera": view.rig_to_camera.tolist(),
         "ras_to_camera": registration.ras_to_camera(number).tolist(),
+        **_recognised(registration, number),
+    }
+
+
+def _recognised(registration: Registration, number: int) -> dict[str, Any]:
+    """What the network saw in an X-ray; empty without a model."""
+    if registration.estimate is None:
+        return {}
+    correspondences, inliers = registration.correspondences[number], registration.estimate.inliers[number]
+    sigma = np.percentile(correspondences.sigma_mm[inliers], (10, 50, 90)).tolist()
+    return {
         "correspondences": len(inliers),
         "inliers": int(inliers.sum()),
         "inlier_sigma_mm": dict(zip(("p10", "median", "p90"), sigma, strict=True)),

@@ -51,7 +51,8 @@ def write_scene(
         ct_node = scene.add_volume("CT", np.rint(ct.hu).clip(-32768, 32767).astype(np.int16), ct.ijk_to_ras, CT_DISPLAY_RANGE)
         for name, surface in surfaces.items():
             scene.add_model(name, surface_to_polydata(surface), color=BONE_COLOUR, opacity=0.6, visibility2D="true")
-        _add_point_cloud(scene, registration)
+        if registration.estimate:
+            _add_point_cloud(scene, registration)
         shown = [_add_view(scene, registration, number, name, projector) for number, name in enumerate(names)]
         _show_in_slice_views(scene, registration, shown, ct, ct_node)
         scene.write(path)

@@ -66,7 +66,11 @@ def _level_and_reason(registration: Registration) -> tuple[Literal["reliable", "
     if refinement is None:
         return "check", "The pose was not compared with the X-ray. Switch the refinement on, or compare the outline with the bone's edges."
     similarity = refinement.similarity
-    certain = min(view.certainty for view in registration.correspondences) >= CERTAIN
+    if not registration.correspondences and similarity >= UNLIKE:
+        return "check", (
+            f"No model was used; the simulated X-ray fits with a similarity of {similarity:.2f}. Compare the outline with the bone's edges."
+        )
+    certain = min((view.certainty for view in registration.correspondences), default=0.0) >= CERTAIN
     if similarity < UNLIKE and refinement.similarity_before < INVERSE:
         return (
             "rejected",
@@ -100,7 +104,7 @@ def _level_and_reason(registration: Registration) -> tuple[Literal["reliable", "
 
 def _beyond_detector(registration: Registration) -> bool:
     """Whether the bone is where no patient can be, which wrong numbers of the geometry lead to."""
-    for number, (view, seen) in enumerate(zip(registration.views, registration.correspondences, strict=True)):
+    for number, (view, seen) in enumerate(zip(registration.views, registration.correspondences, strict=False)):
         depths = transform_points(registration.ras_to_camera(number), seen.points_ras)[:, 2]
         if np.percentile(depths, FARTHEST) > view.camera.source_to_detector_distance:
             return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from DRRSimulatorLib.calibration import read_calibration
-from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
+from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid
 from DRRSimulatorLib.errors import InputError
 
 from .exposed_field import Polarity
@@ -77,6 +78,33 @@ def read_rig(cameras: Sequence[Path], image_sizes: Sequence[tuple[int, int]]) ->
     truth = known[0] if all(simulated) else None
     world_to_rig = np.eye(4) if truth is None else truth
     return [(camera, pose @ invert_pose(world_to_rig)) for (camera, _), pose in zip(calibrations, known, strict=True)], truth
+
+
+def read_start(path: Path, views: Sequence[View]) -> FloatArray:
+    """Read the pose that a refinement starts from.
+
+    Args:
+        path: JSON with the first X-ray's 4x4 ras_to_camera, such as a view of `save_view`, or the result.json of a registration of the
+            same X-rays.
+        views: the X-rays.
+
+    Returns:
+        4x4 ras_to_rig.
+
+    Raises:
+        InputError: if the file has no such pose.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        first = values["views"][0] if "views" in values else values
+        pose = np.asarray(first["ras_to_camera"], dtype=np.float64)
+    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no pose to start from; give a JSON file with ras_to_camera, or a result.json. Reading it failed with: {error!r}."
+        ) from error
+    if not is_rigid(pose):
+        raise InputError(f"The pose in {path} is not a rigid 4x4 transform (rotation and translation).")
+    return invert_pose(views[0].rig_to_camera) @ pose
 
 
 def _own_camera(xray: XRay, path: Path, geometry: tuple[float, float] | None) -> Camera:

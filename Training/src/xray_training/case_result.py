@@ -24,7 +24,8 @@ class Evidence:
         similarity_before: the same at the network's pose.
         certainty: least of the views': extent of the recognised points in their standard deviations.
         inlier_share: least of the views': share of the recognised points that agree with the network's pose.
-        residual_pixels: root mean square distance of the inliers' projections from their image points, pixels of the network.
+        residual_pixels: root mean square distance of the inliers' projections from their image points, pixels of the network; None
+            where its points gave no pose.
     """
 
     verdict: str
@@ -33,20 +34,20 @@ class Evidence:
     similarity_before: float | None
     certainty: float
     inlier_share: float
-    residual_pixels: float
+    residual_pixels: float | None
 
     @classmethod
     def of(cls, registration: Registration) -> Evidence:
         """Gather it."""
-        verdict, refinement = judge(registration), registration.refinement
+        verdict, refinement, estimate = judge(registration), registration.refinement, registration.estimate
         return cls(
             verdict.level,
             verdict.expected_error_mm,
             refinement.similarity if refinement else None,
             refinement.similarity_before if refinement else None,
             min(view.certainty for view in registration.correspondences),
-            min(float(inliers.mean()) for inliers in registration.estimate.inliers),
-            registration.estimate.rms_residual_pixels,
+            min(float(inliers.mean()) for inliers in estimate.inliers) if estimate else 0.0,
+            estimate.rms_residual_pixels if estimate else None,
         )
 
 
