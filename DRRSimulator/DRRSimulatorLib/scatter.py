@@ -18,8 +18,8 @@ _PIXELS_PER_SIGMA = 5  # of the narrower Gaussian; scatter is smooth, so it is c
 class Scatter:
     """How much radiation is scattered, and how far it spreads.
 
-    The numbers of `BEHIND_GRID` and `WITHOUT_GRID` are those of a Monte Carlo simulation (Scripts/simulate_scatter.py): slabs of water
-    whose middle is 700 mm from the source, a detector at 1020 mm, the beam of 90 kV.
+    The numbers of `BEHIND_GRID` and `WITHOUT_GRID` are those of a Monte Carlo simulation, Testing/xray_physics/simulate_scatter.py: slabs
+    of water whose middle is 700 mm from the source, a detector at 1020 mm, the beam of 90 kV.
 
     Attributes:
         ratio: scatter of a pencil beam, wherever it lands, to its primary radiation, where that is 1/e of the beam (-log T = 1).

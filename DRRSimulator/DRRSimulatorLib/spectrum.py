@@ -1,6 +1,6 @@
 """X-ray beams: which energies make up the detector's signal, and how tissue and metal attenuate each.
 
-The numbers come from data/xray_tables.json, which says where they are from; Scripts/make_xray_tables.py makes it.
+The numbers come from data/xray_tables.json, which says where they are from; Testing/xray_physics/make_xray_tables.py makes it.
 """
 
 from __future__ import annotations

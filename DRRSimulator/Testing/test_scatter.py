@@ -23,8 +23,8 @@ def ratio(attenuation: float, scatter: Scatter, camera: Camera = CAMERA) -> floa
     return float(scattered(transmission, np.ones_like(transmission), camera, scatter).mean() / transmission.mean())
 
 
-# Printed by Scripts/simulate_scatter.py: -log T, and scatter to primary over the detector, for 10, 20 and 30 cm of water. Its model of
-# scattering has nothing in common with the one here; only the spread of `Scatter` and its growth were fitted, to pencil beams.
+# Printed by Testing/xray_physics/simulate_scatter.py: -log T, and scatter to primary over the detector, for 10, 20 and 30 cm of water.
+# Its model of scattering has nothing in common with the one here; only the spread of `Scatter` and its growth were fitted, to pencil beams.
 @pytest.mark.parametrize(
     ("scatter", "attenuation", "expected"),
     [

@@ -1,8 +1,8 @@
 """Simulate photon by photon how slabs of water scatter: where the numbers of DRRSimulatorLib/scatter.py come from.
 
-Not needed to use the simulator. In the environment that Scripts/make_xray_tables.py describes:
+Not needed to use the simulator. In the environment that Testing/xray_physics/make_xray_tables.py describes:
 
-    tables/bin/python DRRSimulator/Scripts/simulate_scatter.py
+    tables/bin/python Testing/xray_physics/simulate_scatter.py
 
 The slab is as wide as a trunk, its middle is 700 mm from the source and the detector is at 1020 mm. Photons of the 90 kV beam are
 absorbed, or scattered by bound electrons without and with loss of energy (Rayleigh and Compton; form factors and scattering functions
@@ -20,7 +20,8 @@ import xraylib
 
 FloatArray = npt.NDArray[np.float64]
 
-TABLES = json.loads((Path(__file__).resolve().parents[1] / "DRRSimulatorLib" / "data" / "xray_tables.json").read_text(encoding="utf-8"))
+DATA = Path(__file__).resolve().parents[2] / "DRRSimulator" / "DRRSimulatorLib" / "data"
+TABLES = json.loads((DATA / "xray_tables.json").read_text(encoding="utf-8"))
 BEAM = TABLES["beams"]["90 kV"]
 SPECTRUM_KEV, PHOTONS, ABSORBED_KEV = (np.array(BEAM[name]) for name in ("energies_kev", "photons", "absorbed_kev"))
 

@@ -3,7 +3,7 @@
 Not needed to use the simulator: the table ships. To make it anew:
 
     python -m venv tables && tables/bin/pip install "spekpy>=2.5" "xraylib>=4.1"
-    tables/bin/python DRRSimulator/Scripts/make_xray_tables.py
+    tables/bin/python Testing/xray_physics/make_xray_tables.py
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import spekpy
 import xraylib
 
-TABLES = Path(__file__).resolve().parents[1] / "DRRSimulatorLib" / "data" / "xray_tables.json"
+TABLES = Path(__file__).resolve().parents[2] / "DRRSimulator" / "DRRSimulatorLib" / "data" / "xray_tables.json"
 
 SOURCES = (
     "Spectra: SpekPy (G. Poludniowski et al., Med Phys 2021;48:3630-3637), tungsten anode. Mass attenuation with coherent scattering: "
