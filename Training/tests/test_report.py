@@ -68,7 +68,8 @@ def test_the_report_stands_alone_without_scripts(values: dict[str, Any], tmp_pat
 def test_the_report_tells_errors_failures_and_where_it_was_made(values: dict[str, Any], tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", values, [Picture("the caption", b"png")])
     page = Page(tmp_path / "report.html")
-    for text in ("mTRE (mm)", "Rotation (deg)", "25.0% failed", "the caption", values["versions"]["numpy"], values["date_utc"]):
+    words = ("mTRE (mm)", "Rotation (deg)", "25.0% failed", "the caption", "Refinement", "AUROC")
+    for text in (*words, values["versions"]["numpy"], values["date_utc"]):
         assert text in page.text
 
 
@@ -94,5 +95,5 @@ def test_the_worst_x_rays_come_first_and_those_without_a_pose_have_no_picture(
 def test_a_large_suite_shows_only_the_worst_dozen(
     results: list[CaseResult], small_suite: SimulatedSuite, patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xray_training.report._overlay", lambda suite, patient, result: Picture("", b""))
+    monkeypatch.setattr("xray_training.report._overlays", lambda suite, patient, result: [Picture("", b"")])
     assert len(worst_overlays(small_suite, patient, results[:3] * 10)) == WORST

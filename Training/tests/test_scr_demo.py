@@ -29,5 +29,5 @@ def test_the_demo_registers_x_rays_and_leaves_numbers_pictures_and_a_scene(
         errors = json.loads((folder / "result.json").read_text())["errors"]
         assert errors[0]["rotation_deg"] == pytest.approx(values["cases"][number - 1]["rotation_deg"])
     assert zipfile.ZipFile(output / "scene.mrb").testzip() is None
-    assert (output / "report.html").read_text().count("data:image/png") == 4  # two plots, two X-rays
+    assert (output / "report.html").read_text().count("data:image/png") == 5  # three plots, two X-rays
     assert str(output / "report.html") in capsys.readouterr().out.replace("\n", "")

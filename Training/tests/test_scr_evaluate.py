@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from xray_training.case_result import CaseResult
+from xray_training.cli_evaluate import evaluate_suite
 from xray_training.evaluate import DEFAULT_MODEL, evaluate, evaluate_case, summary, write_json
-from xray_training.suites import Case, Patient, SimulatedSuite
-from XRayRegistrationLib import register
+from xray_training.suites import Patient, SimulatedSuite, Suite
 from XRayRegistrationLib.metrics import PoseError
 from XRayRegistrationLib.model import Model
-from XRayRegistrationLib.pose import Correspondences
 from XRayRegistrationLib.refine import Refiner
+
+from conftest import use_true_coordinates
 
 COMMAND = [sys.executable, "-c", "from xray_training.cli_evaluate import main; main()"]
 ERRORS = {"rotation_deg", "translation_mm", "in_plane_mm", "depth_mm", "mtre_mm", "projection_mm", "reprojection_mm"}
@@ -26,16 +29,6 @@ VIEW = {"primary_deg", "secondary_deg", "roll_deg", "offset_mm", "source_to_bone
 EVIDENCE = {"verdict", "expected_error_mm", "similarity", "similarity_before", "certainty", "inlier_share", "residual_pixels"}
 OTHERS = {"number", "ras_to_camera", "seconds", "seconds_before_refinement", "seconds_of_steps", "failure", "before_refinement", "notes"}
 STATISTICS = {"mean", "std", "median", "p90", "p95"}
-
-
-def use_true_coordinates(monkeypatch: pytest.MonkeyPatch, case: Case, patient: Patient, noise_mm: float) -> None:
-    """Let the projector's scene coordinates, with noise, stand for what a network finds."""
-    camera = case.view.camera.resized((32, 32))
-    entry = patient.projector.scene_coordinates(camera, case.ras_to_camera[None]).numpy()[0, :3]
-    row, column = np.nonzero(np.isfinite(entry[0]))
-    points = entry[:, row, column].T + np.random.default_rng(0).normal(0, noise_mm, (len(row), 3))
-    found = Correspondences(np.stack([column, row], axis=1).astype(float), points, np.full(len(row), noise_mm), camera)
-    monkeypatch.setattr(register, "find_correspondences", lambda *arguments: [found])
 
 
 @pytest.fixture
@@ -53,9 +46,10 @@ def assert_schema(values: dict[str, Any], n: int, refined: bool) -> None:
     for statistics in (values, values["before_refinement"]) if refined else (values,):
         assert statistics["n"] == n
         assert all(set(statistics[name]) == STATISTICS for name in ERRORS | {"seconds_per_image"})
+        assert set(statistics["confidence_95"]) == ERRORS | {"gross_failure_rate", "success_rate"}
         assert 0 <= statistics["gross_failure_rate"] <= 1 and set(statistics["success_rate"]) == {"1 mm", "2 mm", "5 mm", "10 mm", "1 deg"}
     assert values["refined"] is refined and ("before_refinement" in values) is refined
-    assert {"suite", "model", "seed", "versions", "machine", "date_utc"} <= set(values)
+    assert {"suite", "description", "model", "seed", "trust", "seconds_of_steps", "versions", "machine", "date_utc"} <= set(values)
     assert "/" not in values["model"]
     assert [case["number"] for case in values["cases"]] == list(range(1, n + 1))
     for case in values["cases"]:
@@ -120,7 +114,7 @@ def test_scr_evaluate_measures_the_model_that_comes_with_the_sample_ct(tmp_path:
     arguments = ["--limit", "2", "--json", str(file), "--report", str(tmp_path / "report"), "--device", "cpu"]
     finished = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=600)
     assert finished.returncode == 0, finished.stderr
-    assert "mTRE" in finished.stdout and "Of 2 X-rays" in finished.stdout
+    assert "mTRE" in finished.stdout and "Of 2 cases" in finished.stdout
     values = json.loads(file.read_text())
     assert_schema(values, n=2, refined=False)
     assert values["suite"] == "pelvis-200" and values["n_failed"] == 0
@@ -138,3 +132,24 @@ def test_bad_input_ends_in_one_sentence_and_exit_code_2(arguments: list[str], re
     finished = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert finished.returncode == 2
     assert finished.stderr.startswith("Error: ") and reason in finished.stderr and len(finished.stderr.strip().splitlines()) == 1
+
+
+def test_a_stopped_evaluation_goes_on_where_it_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not DEFAULT_MODEL.is_file():
+        pytest.skip(f"the model {DEFAULT_MODEL.name} is missing")
+    asked: list[int] = []
+
+    def stopping(suite: Suite, patient: Patient, model: Model, refiner: Refiner | None, numbers: Sequence[int]) -> Iterator[Any]:
+        for number in numbers:
+            asked.append(number)
+            if asked == [1, 2]:
+                raise KeyboardInterrupt
+            yield evaluate_case(suite.case(number, patient), patient, model, refiner)
+
+    monkeypatch.setattr("xray_training.evaluate.evaluate", stopping)
+    for stops in (True, False):
+        with pytest.raises(KeyboardInterrupt) if stops else nullcontext():
+            evaluate_suite(tmp_path / "e.json", suite="demo", limit=3, device="cpu")
+        assert (tmp_path / "e.cases.jsonl").exists() is stops and (tmp_path / "e.json").exists() is not stops
+    assert asked == [1, 2, 2, 3]
+    assert_schema(json.loads((tmp_path / "e.json").read_text()), n=3, refined=False)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import XRayRegistrationLib
 from DRRSimulatorLib.camera import CArmView, FloatArray
 from DRRSimulatorLib.files import atomic_path
@@ -18,6 +19,8 @@ from XRayRegistrationLib.refine import Refiner
 from XRayRegistrationLib.register import Registration, register
 
 from .case_result import CaseResult, Evidence
+from .confidence import confidence_intervals
+from .reliability import reliability
 from .suites import Case, Patient, Suite
 
 DEFAULT_MODEL = Path(XRayRegistrationLib.__file__).parent / "data" / "pelvis.safetensors"
@@ -74,7 +77,7 @@ def evaluate_case(case: Case, patient: Patient, model: Model, refiner: Refiner |
         reference=case.ras_to_camera,
         pose=registration.ras_to_camera(),
         error=error_of(registration.ras_to_rig),
-        error_before_refinement=error_of(registration.estimate.ras_to_rig),
+        error_before_refinement=error_of(registration.start),
         evidence=Evidence.of(registration),
         seconds=seconds,
         seconds_before_refinement=seconds - registration.seconds.get("refine", 0.0),
@@ -92,20 +95,36 @@ def _without_pose(case: Case, view: CArmView, seconds: float, failure: str) -> C
 def summary(suite: Suite, results: Sequence[CaseResult], model_file: Path, device: str, refined: bool) -> dict[str, Any]:
     """Everything about an evaluation as values for JSON.
 
-    The statistics of `metrics.summarise`, what they were measured on and with, and a row per case under `cases`. After refinement,
-    `before_refinement` holds the same statistics of the network's poses.
+    The statistics of `metrics.summarise` with their confidence intervals, those of `reliability`, what they were measured on and with,
+    and a row per case under `cases`. After refinement, `before_refinement` holds the statistics of the poses before it.
     """
     values: dict[str, Any] = {"suite": suite.name, "description": suite.description, "model": model_file.name, "refined": refined}
-    values |= summarise([result.error for result in results], [result.seconds for result in results])
+    values |= _statistics([result.error for result in results], [result.seconds for result in results])
     if refined:
-        values["before_refinement"] = summarise(
+        values["before_refinement"] = _statistics(
             [result.error_before_refinement for result in results], [result.seconds_before_refinement for result in results]
         )
+    values["trust"] = reliability(results)
+    values["seconds_of_steps"] = _seconds_of_steps(results)
     record = environment(suite.seed)
     values |= {key: record[key] for key in ("versions", "seed", "date_utc")}
     values["machine"] = {key: record[key] for key in ("platform", "cpu", "cores")} | {"device": _device_name(device)}
     values["cases"] = [result.to_row() for result in results]
     return values
+
+
+def _statistics(errors: Sequence[PoseError | None], seconds: Sequence[float]) -> dict[str, Any]:
+    return summarise(errors, seconds) | {"confidence_95": confidence_intervals(errors)}
+
+
+def _seconds_of_steps(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
+    """Mean, median and 95 % of the duration of each step, over the cases that have it."""
+    steps = {step: None for result in results for step in result.seconds_of_steps}  # in their order
+    times = {step: [result.seconds_of_steps[step] for result in results if step in result.seconds_of_steps] for step in steps}
+    return {
+        step: {"mean": float(np.mean(taken)), "median": float(np.median(taken)), "p95": float(np.percentile(taken, 95))}
+        for step, taken in times.items()
+    }
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

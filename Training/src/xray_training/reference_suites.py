@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,10 @@ class ReferenceSuite(SimulatedSuite):
             "Simulated X-rays with known poses. Their rays (RTK), spectrum, scatter, detector and display differ from those that models "
             "are trained with and poses refined with, but they are of the very CT that the model knows: real X-rays are harder."
         )
+
+    def identity(self, patient: Patient) -> dict[str, Any]:
+        """As every suite's, and the physics."""
+        return super().identity(patient) | {"physics_version": PHYSICS_VERSION}
 
     def case(self, number: int, patient: Patient) -> Case:
         """Simulate the X-rays of case `number`, from 1, or take them from the cache."""

@@ -29,12 +29,14 @@ class Patient:
 
     Attributes:
         ct: the CT.
-        surface: its bone's surface.
+        bones: its bones, all of which count together.
+        surface: of the bones.
         projector: of the CT and its bone.
         surface_points: (2000, 3) fixed random points of the surface, RAS mm, over which errors are averaged.
     """
 
     ct: CTVolume
+    bones: BoneLabels
     surface: Surface
     projector: Projector
     surface_points: FloatArray
@@ -51,9 +53,9 @@ class Patient:
 
     @classmethod
     def of(cls, ct: CTVolume, bones: BoneLabels, device: str = "cpu") -> Patient:
-        """Prepare a CT with its bones, all of which count together."""
+        """Prepare a CT with its bones."""
         surface = bone_surface(bones)
-        return cls(ct, surface, Projector.from_ct(ct, bones, device), surface.sample(SURFACE_POINTS, np.random.default_rng(0)))
+        return cls(ct, bones, surface, Projector.from_ct(ct, bones, device), surface.sample(SURFACE_POINTS, np.random.default_rng(0)))
 
     @property
     def centroid(self) -> FloatArray:
@@ -110,6 +112,10 @@ class Suite(ABC):
     def seed(self) -> int:
         """Of everything random in it."""
         return 0
+
+    def identity(self, patient: Patient) -> dict[str, Any]:
+        """All that its cases depend on, values for JSON: two evaluations of equal identity meet the same X-rays."""
+        return {"name": self.name, "seed": self.seed, "ct_fingerprint": patient.ct.fingerprint}
 
     @abstractmethod
     def patient(self, device: str = "cpu") -> Patient:
