@@ -96,10 +96,11 @@ def _skin(along: FloatArray, bone_along: FloatArray, bone_across: FloatArray, ma
 
 def _smooth_noise(camera: Camera, rng: np.random.Generator) -> FloatArray:
     """Noise (rows, columns) of mean about 0 and standard deviation about 1: a cubic spline through coarse random values."""
-    from scipy import ndimage
+    from scipy.interpolate import CubicSpline
 
     steps = [_UNEVENNESS_MM / spacing for spacing in camera.pixel_spacing[::-1]]  # in pixels
     counts = [math.ceil(size / step) + 2 for size, step in zip(camera.image_size, steps, strict=True)]
-    row, column = ((np.arange(size) / step) for size, step in zip(camera.image_size, steps, strict=True))
-    places = np.stack(np.broadcast_arrays(row[:, None], column[None]))
-    return np.asarray(ndimage.map_coordinates(rng.standard_normal(counts), places, order=3, mode="nearest"), dtype=np.float64)
+    noise: FloatArray = rng.standard_normal(counts)
+    for axis, (count, size, step) in enumerate(zip(counts, camera.image_size, steps, strict=True)):
+        noise = CubicSpline(np.arange(count), noise, axis=axis)(np.arange(size) / step)
+    return noise

@@ -24,7 +24,7 @@ def ratio(attenuation: float, scatter: Scatter, camera: Camera = CAMERA) -> floa
 
 
 # Printed by Testing/xray_physics/simulate_scatter.py: -log T, and scatter to primary over the detector, for 10, 20 and 30 cm of water.
-# Its model of scattering has nothing in common with the one here; only the spread of `Scatter` and its growth were fitted, to pencil beams.
+# It follows single photons; the numbers of `Scatter`, four for each case, were fitted to it.
 @pytest.mark.parametrize(
     ("scatter", "attenuation", "expected"),
     [
