@@ -6,72 +6,31 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
+from drr_simulate_case import (
+    BONE,
+    LPS_TO_RAS,
+    MARKER,
+    SMALL_DETECTOR,
+    SPACING,
+    names,
+    pixels,
+    simulate,
+    write_phantom,
+)
 from DRRSimulatorLib.bone import read_labels
-from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, load_view, save_view, transform_points
-from DRRSimulatorLib.cli import main
+from DRRSimulatorLib.camera import Camera, CArmView, ViewRange, load_view, save_view, transform_points
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.progress import parse_progress
 from DRRSimulatorLib.projector import Projector
 
-LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
-SPACING = np.array([2.5, 2.5, 3.0])
-SIZE = np.array([44, 40, 36])
-MIDDLE = (SIZE - 1) * SPACING / 2  # the patient's middle, LPS, as the first voxel is at the origin
-BONE = LPS_TO_RAS * (MIDDLE + np.array([3.0, -2.0, 5.0]))  # middle of the bone of label 3, RAS
-MARKER = LPS_TO_RAS * (MIDDLE + np.array([-21.3, 12.7, -17.9]))
-SMALL_DETECTOR = ["--size", "90", "100", "--pixel-spacing", "2.4"]
-
-
-def write_volume(path: Path, values: npt.NDArray[Any]) -> Path:
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(SPACING.tolist())
-    sitk.WriteImage(image, str(path))
-    return path
-
 
 @pytest.fixture(scope="module")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A CT of water with a bone in it, the same with a dense marker, and the labels: 3 is the bone, 1 a small bone beside it."""
-    folder = tmp_path_factory.mktemp("phantom")
-    k, j, i = np.indices(SIZE[::-1])
-    ras = LPS_TO_RAS * np.stack([i, j, k], axis=-1) * SPACING
-
-    def distance(point: FloatArray) -> FloatArray:
-        return np.linalg.norm(ras - point, axis=-1)
-
-    hu = np.where(distance(LPS_TO_RAS * MIDDLE) < 48, 40.0, -1000.0)
-    labels = np.zeros(hu.shape, dtype=np.uint8)
-    labels[distance(BONE) < 16] = 3
-    labels[distance(BONE + np.array([0, 0, 28])) < 8] = 1
-    hu[labels > 0] = 700
-    marked = hu + 2000 * np.exp(-0.5 * (distance(MARKER) / 3.5) ** 2)  # a Gaussian keeps its middle in any voxels
-    return {
-        "ct": write_volume(folder / "ct.nii.gz", hu.astype(np.float32)),
-        "marked": write_volume(folder / "marked.nii.gz", marked.astype(np.float32)),
-        "labels": write_volume(folder / "labels.nrrd", labels),
-    }
-
-
-def simulate(*arguments: str | Path) -> int:
-    """Exit code of drr-simulate."""
-    with mock.patch.object(sys, "argv", ["drr-simulate", *map(str, arguments)]), pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
-
-
-def pixels(path: Path) -> npt.NDArray[Any]:
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path))).squeeze()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return write_phantom(tmp_path_factory.mktemp("phantom"))
 
 
 def test_random_views_are_16_bit_pictures_with_cameras(phantom: dict[str, Path], tmp_path: Path) -> None:
@@ -172,62 +131,6 @@ def test_fewer_photons_make_more_noise(phantom: dict[str, Path], tmp_path: Path)
     corner = [pixels(tmp_path / photons / "view_0001.tiff")[:20, :20] / 50000 for photons in ("1000", "100000")]
     # A standard deviation of 400 values is known to 5 standard errors of 1 / sqrt(800); the blur of 2.4 mm pixels takes a little off.
     assert [image.std() for image in corner] == pytest.approx([1000**-0.5, 100000**-0.5], rel=0.25)
-
-
-def test_a_tube_voltage_brings_its_spectrum_scatter_and_electronic_noise(phantom: dict[str, Path], tmp_path: Path) -> None:
-    options = {"ideal": [], "90": ["--kv", "90"], "clean": ["--kv", "90", "--no-scatter"], "60": ["--kv", "60", "--no-scatter"]}
-    found = {}
-    for name, option in options.items():
-        assert simulate(phantom["ct"], "-o", tmp_path / name, "--no-noise", *option, *SMALL_DETECTOR) == 0
-        found[name] = pixels(tmp_path / name / "view_0001.tiff").astype(float)
-    assert all(image[0, 0] == pytest.approx(50000, abs=300) for image in found.values())
-    assert found["60"][45, 50] < found["clean"][45, 50] < found["90"][45, 50] < found["ideal"][45, 50]
-    for name, option in (("plain", []), ("electronic", ["--kv", "90"])):
-        assert simulate(phantom["ct"], "-o", tmp_path / name, "--photons", "10", *option, *SMALL_DETECTOR) == 0
-    # In the corner quanta have a variance of 10, less a few percent of blur, and electronics one of 3^2 that is not blurred.
-    plain, electronic = (pixels(tmp_path / name / "view_0001.tiff")[:20, :20].astype(float).var() for name in ("plain", "electronic"))
-    assert electronic / plain == pytest.approx(1.9, rel=0.25)
-
-
-def test_a_collimator_covers_the_edge_and_a_display_blackens_it(phantom: dict[str, Path], tmp_path: Path) -> None:
-    for kind in ("intensity", "display"):
-        options = ["--collimation", "round", "--image", kind, "--format", "png", "--no-noise"]
-        assert simulate(phantom["ct"], "-o", tmp_path / kind, *options, *SMALL_DETECTOR) == 0
-    intensity, display = (pixels(tmp_path / kind / "view_0001.png").astype(int) for kind in ("intensity", "display"))
-    rows, columns = np.indices(intensity.shape)
-    radius = np.hypot(rows - 44.5, columns - 49.5) / 45  # of the shorter side
-    assert (intensity[radius > 1] < 2500).all() and (display[radius > 1] == 0).all()
-    inside = radius < 0.85
-    assert intensity[inside].max() > 45000 and display[inside].max() > 60000
-    assert np.corrcoef(intensity[inside], display[inside])[0, 1] < -0.5  # bone is bright
-
-
-def test_random_tools_lie_over_the_image_and_repeat_with_the_seed(phantom: dict[str, Path], tmp_path: Path) -> None:
-    for name, options in (
-        ("bare", []),
-        ("tools", ["--tools", "3"]),
-        ("again", ["--tools", "3"]),
-        ("other", ["--tools", "3", "--seed", "8"]),
-    ):
-        assert simulate(phantom["ct"], "-o", tmp_path / name, "--no-noise", "--kv", "60", "--no-scatter", *options, *SMALL_DETECTOR) == 0
-    bare, tools, again, other = (pixels(tmp_path / name / "view_0001.tiff").astype(int) for name in ("bare", "tools", "again", "other"))
-    assert (tools <= bare).all() and 0.001 < (tools < bare).mean() < 0.7
-    np.testing.assert_array_equal(tools, again)
-    assert (tools != other).any()
-
-
-def test_soft_tissue_is_made_up_round_cut_out_bones(phantom: dict[str, Path], tmp_path: Path) -> None:
-    ct, labels = sitk.ReadImage(str(phantom["ct"])), sitk.ReadImage(str(phantom["labels"]))
-    bones = sitk.Mask(ct, sitk.Cast(labels > 0, sitk.sitkUInt8), -1000)
-    sitk.WriteImage(bones, str(tmp_path / "bones.nii.gz"))
-    for name, options in (("bare", []), ("limb", ["--soft-tissue", "60"])):
-        command = [tmp_path / "bones.nii.gz", "-o", tmp_path / name, "--labels", phantom["labels"], "--no-noise", "--image", "attenuation"]
-        assert simulate(*command, *options, *SMALL_DETECTOR) == 0
-    bare, limb = (pixels(tmp_path / name / "view_0001.tiff") / 5000 for name in ("bare", "limb"))
-    added = limb - bare
-    assert (added > -1e-3).all() and (bare > 0.5).any()
-    assert np.median(added[bare > 0.5]) == pytest.approx(60 * 0.0203, rel=0.5)  # uneven, and thinner towards the skin
-    assert (added < 1e-3).mean() > 0.2
 
 
 def test_the_same_seed_gives_the_same_bytes_however_many_images_follow(phantom: dict[str, Path], tmp_path: Path) -> None:
