@@ -16,7 +16,7 @@ PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
-setup: $(INSTALLED) ## Make .venv with all commands: drr-simulate, xray-register, scr-train, scr-evaluate, scr-demo
+setup: $(INSTALLED) ## Make .venv with all commands: drr-simulate, xray-register, scr-train, scr-prepare, scr-evaluate, scr-demo
 
 $(INSTALLED): pyproject.toml Training/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 was found: on Debian or Ubuntu, install python3 and python3-venv." >&2; exit 1; }

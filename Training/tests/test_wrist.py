@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from DRRSimulatorLib.bone import read_labels
-from DRRSimulatorLib.camera import FloatArray, transform_points
+from DRRSimulatorLib.camera import Camera, FloatArray, transform_points
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.errors import InputError
 from scipy.ndimage import binary_erosion, gaussian_filter
+from xray_training.cli_evaluate import evaluate_suite
 from xray_training.cli_prepare import prepare
 from xray_training.suites import Patient
 from xray_training.wrist import BONES, WristSuite, bone_ct
+from XRayRegistrationLib.model import Model, ModelDescription, build_network, save_model
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,23 @@ def test_a_model_of_another_bone_is_refused_in_a_sentence(folder: Path) -> None:
 def test_a_folder_without_the_data_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no models.rad_dcm_cropped\.tif"):
         WristSuite.of_model(tmp_path, "0" * 64)
+
+
+def test_a_model_that_finds_nothing_fails_in_every_case_of_scr_evaluate(
+    folder: Path, radius: Patient, tmp_path: Path
+) -> None:
+    description = ModelDescription(
+        ct_fingerprint=radius.ct.fingerprint,
+        labels={1: "radius"},
+        centre_ras=(0.0, 0.0, 0.0),
+        scale_mm=40.0,
+        camera=Camera.centred(1020.0, 148 / 128, (128, 128)),
+        channels=(4, 8),
+    )
+    save_model(tmp_path / "untrained.safetensors", Model(build_network(description).eval(), description))
+    json_file, report = tmp_path / "wrist.json", tmp_path / "report"
+    evaluate_suite(json_file, "wrist-real", tmp_path / "untrained.safetensors", refine=True, report=report, data=folder, device="cpu")
+    values = json.loads(json_file.read_text())
+    assert values["suite"] == "wrist-real" and values["n"] == values["n_failed"] == 6
+    assert [case["notes"]["cameras"] for case in values["cases"]] == 2 * [["cam01"], ["cam02"], ["cam01", "cam02"]]
+    assert "bronze standard" in (report / "report.html").read_text()

@@ -60,10 +60,7 @@ def write_report(path: Path, summary: dict[str, Any], pictures: Sequence[Picture
         tables=tables,
         success=success_rows(summary),
         trust=trust_rows(summary),
-        trust_plot=_picture(
-            plots.trust(summary),
-            "Left: the errors of the cases that are kept when the least trusted are left out. Right: every pose, by its verdict.",
-        ),
+        trust_plots=_trust_plots(summary),
         times=time_rows(summary),
         plots=_plots(summary),
         pictures=pictures,
@@ -103,7 +100,17 @@ def _overlays(suite: Suite, patient: Patient, result: CaseResult) -> list[Pictur
     return pictures
 
 
+def _trust_plots(summary: dict[str, Any]) -> list[Picture]:
+    """None where no pose was found, as for the other plots."""
+    if summary["n"] == summary["n_failed"]:
+        return []
+    caption = "Left: the errors of the cases that are kept when the least trusted are left out. Right: every pose, by its verdict."
+    return [_picture(plots.trust(summary), caption)]
+
+
 def _plots(summary: dict[str, Any]) -> list[Picture]:
+    if summary["n"] == summary["n_failed"]:
+        return []
     made = [
         _picture(plots.distributions(summary), "Share of all cases with an error up to the value, on a logarithmic scale."),
         _picture(plots.errors_by_view(summary), "mTRE of every case by how its first X-ray was taken, on a logarithmic scale."),
