@@ -11,10 +11,8 @@ import SimpleITK as sitk
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import CTVolume
-from xray_training.suites import Case, Patient, SimulatedSuite
-from XRayRegistrationLib import register
+from xray_training.suites import Patient, SimulatedSuite
 from XRayRegistrationLib.model import Model, ModelDescription, build_network
-from XRayRegistrationLib.pose import Correspondences
 
 SPACING_MM = 5.0
 SIZE = 40  # voxels along each axis
@@ -81,13 +79,3 @@ def untrained_model(patient: Patient, small_suite: SimulatedSuite) -> Model:
         channels=(4, 8),
     )
     return Model(build_network(description).eval(), description)
-
-
-def use_true_coordinates(monkeypatch: pytest.MonkeyPatch, case: Case, patient: Patient, noise_mm: float) -> None:
-    """Let the projector's scene coordinates, with noise, stand for what a network finds."""
-    camera = case.view.camera.resized((32, 32))
-    entry = patient.projector.scene_coordinates(camera, case.ras_to_camera[None]).numpy()[0, :3]
-    row, column = np.nonzero(np.isfinite(entry[0]))
-    points = entry[:, row, column].T + np.random.default_rng(0).normal(0, noise_mm, (len(row), 3))
-    found = Correspondences(np.stack([column, row], axis=1).astype(float), points, np.full(len(row), noise_mm), camera)
-    monkeypatch.setattr(register, "find_correspondences", lambda *arguments: [found])

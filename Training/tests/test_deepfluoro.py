@@ -17,14 +17,13 @@ from DRRSimulatorLib.camera import CArmView, transform_points
 from DRRSimulatorLib.ct import CTVolume, read_ct
 from DRRSimulatorLib.errors import InputError
 from scipy.spatial.transform import Rotation
+from true_coordinates import use_true_coordinates
 from xray_training.cli_prepare import prepare
 from xray_training.deepfluoro import open_deepfluoro
 from xray_training.deepfluoro_suite import DeepFluoroSuite
 from xray_training.evaluate import evaluate_case
 from XRayRegistrationLib.model import Model
 from XRayRegistrationLib.refine import Refiner
-
-from conftest import use_true_coordinates
 
 h5py = pytest.importorskip("h5py")
 
@@ -152,7 +151,7 @@ def test_a_registration_of_its_x_rays_finds_their_poses(
     patient = suite.patient()
     case = suite.case(number, patient)
     use_true_coordinates(monkeypatch, case, patient, noise_mm=4.0)
-    result, _ = evaluate_case(case, patient, untrained_model, Refiner(patient.projector, patient.centroid))
+    result, _ = evaluate_case(case, patient, untrained_model, Refiner(patient.projector, patient.centroid, patient.ct))
     assert result.error is not None and result.error_before_refinement is not None
     assert result.error.mtre_mm < min(5.0, result.error_before_refinement.mtre_mm)
     assert result.error.in_plane_mm < 0.5

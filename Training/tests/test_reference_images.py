@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from DRRSimulatorLib.camera import Camera, CArmView, ViewRange, transform_points
 from DRRSimulatorLib.ct import CTVolume, hu_to_attenuation
+from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.projector import Projector
+from xray_training.optional import optional_package
 from xray_training.reference_beam import CT_KEV, TISSUES, beam, tissue_attenuation, water_attenuation
 from xray_training.reference_physics import FULL_SCALE, Acquisition, expose, exposed_field, scatter, scintillator_blur
 from xray_training.reference_renderer import ReferenceRenderer, continued, tissue_hu, tissue_shares
@@ -219,3 +222,11 @@ def test_images_depend_on_seed_and_number_alone_and_the_cache_changes_nothing(
 
 def test_the_tissues_are_those_that_the_shares_are_of() -> None:
     assert len(TISSUES) == tissue_shares(np.zeros(1)).shape[-1]
+
+
+@pytest.mark.parametrize("module", ["xraylib", "itk.RTK", "itk.NoSuchPart"])
+def test_a_missing_package_is_named_with_what_to_do(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if module != "itk.NoSuchPart":
+        monkeypatch.setitem(sys.modules, module.partition(".")[0], None)
+    with pytest.raises(InputError, match=r'needs the package this-one, .* pip install "xray-training\[suites\]"'):
+        optional_package(module, "this-one")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from true_coordinates import use_true_coordinates
 from xray_training.case_result import CaseResult
 from xray_training.cli_evaluate import evaluate_suite
 from xray_training.evaluate import DEFAULT_MODEL, evaluate, evaluate_case, summary, write_json
@@ -20,8 +21,6 @@ from xray_training.suites import Patient, SimulatedSuite, Suite
 from XRayRegistrationLib.metrics import PoseError
 from XRayRegistrationLib.model import Model
 from XRayRegistrationLib.refine import Refiner
-
-from conftest import use_true_coordinates
 
 COMMAND = [sys.executable, "-c", "from xray_training.cli_evaluate import main; main()"]
 ERRORS = {"rotation_deg", "translation_mm", "in_plane_mm", "depth_mm", "mtre_mm", "projection_mm", "reprojection_mm"}
@@ -34,7 +33,7 @@ STATISTICS = {"mean", "std", "median", "p90", "p95"}
 @pytest.fixture
 def results(small_suite: SimulatedSuite, patient: Patient, untrained_model: Model, monkeypatch: pytest.MonkeyPatch) -> list[CaseResult]:
     """A pose from noisy correspondences, refined, and an X-ray without a pose."""
-    refiner = Refiner(patient.projector, patient.centroid)
+    refiner = Refiner(patient.projector, patient.centroid, patient.ct)
     failed, _ = evaluate_case(small_suite.case(2, patient), patient, untrained_model, refiner)
     case = small_suite.case(1, patient)
     use_true_coordinates(monkeypatch, case, patient, noise_mm=3.0)
