@@ -62,11 +62,13 @@ class Projector:
 
     @classmethod
     def from_ct(cls, ct: CTVolume, bones: BoneLabels, device: str = "cpu") -> Projector:
-        """Projector of a CT, whose attenuation inside the bones is divided into that of soft tissue and of cortical bone."""
-        fields = [occupancy(bones, label) for label in bones.names]
-        bone_share = np.clip(np.sum(fields, axis=0), 0, 1)
+        """Projector of a CT, whose attenuation is divided into that of soft tissue and of cortical bone by its density.
+
+        What is dense but no labelled bone, such as the shaft beyond a label's end, attenuates as bone all the same.
+        """
         attenuation = hu_to_attenuation(ct.hu)
-        bone = cortical_part(attenuation) * bone_share
+        bone = cortical_part(attenuation)
+        fields = [occupancy(bones, label) for label in bones.names]
         return cls(attenuation - bone, bone, fields, ct.ijk_to_ras, device)
 
     @property

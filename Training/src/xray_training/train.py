@@ -28,6 +28,9 @@ from .pose_loss import PoseLoss
 from .randomise import RandomisationRanges, Randomiser
 from .views import ViewPool
 
+# HU from fat to contrast-filled vessels.
+LEAST_SOFT_TISSUE_HU, MOST_SOFT_TISSUE_HU = -200.0, 200.0
+
 CHECKPOINT_NAME = "checkpoint.safetensors"
 
 # Losses are summed up on the device and read once in so many steps: reading them makes the host wait for the device.
@@ -137,6 +140,7 @@ class Trainer:
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = Optimiser(self.network, settings.weight_decay)
         self.generator = torch.Generator(device=device)
+        self.randomiser = Randomiser(self.generator, holds_lone_bones(ct, bones))
         self.centre = torch.tensor(self.description.centre_ras, device=device).view(1, 1, 3, 1, 1)
         self.pose_loss = PoseLoss(self.description, points, device)
         self.bfloat16 = calculates_faster_in_bfloat16(device)
@@ -202,7 +206,7 @@ class Trainer:
             views = self.views.batch(self.step, self.generator)
         with record_function("randomise"):
             ranges = RandomisationRanges().at_strength(settings.randomisation_at(self.step))
-            images, exposed = Randomiser(self.generator, ranges)(views.integrals)
+            images, exposed = self.randomiser(views.integrals, ranges)
         with record_function("forward"), torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             maps = self.network.scene_maps(images.contiguous(memory_format=torch.channels_last))
         with record_function("losses"):
@@ -268,6 +272,12 @@ class Trainer:
         self.averaged.load_state_dict(part("averaged."))
         self.optimiser.load_state(part("optimiser."))
         self.step, self.seconds = int(values["step"]), float(values["seconds"])
+
+
+def holds_lone_bones(ct: CTVolume, bones: BoneLabels) -> bool:
+    """Whether a CT holds nothing but bones that were cut out of it: beside them there is less soft tissue than bone."""
+    soft_tissue = (ct.hu > LEAST_SOFT_TISSUE_HU) & (ct.hu < MOST_SOFT_TISSUE_HU) & (bones.labels == 0)
+    return bool(np.count_nonzero(soft_tissue) < np.count_nonzero(bones.labels))
 
 
 def calculates_faster_in_bfloat16(device: str) -> bool:
