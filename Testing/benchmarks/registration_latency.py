@@ -66,7 +66,7 @@ def measure(folder: Path) -> dict[str, Any]:
     ct = timed("CT from its file", lambda: read_ct(PELVIS_CT))
     patient = timed("bone, surface and ray caster", lambda: prepare_patient(ct))
     model = timed("model from its file", lambda: load_model(DEFAULT_MODEL))
-    refiner = Refiner(patient.projector, model.description.centre_ras)
+    refiner = Refiner(patient.projector, model.description.centre_ras, patient.ct)
 
     def read(number: int) -> View:
         return View(read_xray(folder / f"{number}.tiff", "intensity"), read_calibration(folder / f"{number}.json")[0])

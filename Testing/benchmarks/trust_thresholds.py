@@ -235,7 +235,7 @@ class Measurement:
     def __init__(self, patient: Patient) -> None:
         self.patient = patient
         self.model = load_model(DEFAULT_MODEL)
-        self.refiner = Refiner(patient.projector, self.model.description.centre_ras)
+        self.refiner = Refiner(patient.projector, self.model.description.centre_ras, patient.ct)
 
     def row(self, kind: str, number: int, maker: Maker) -> Row:
         """Measure one X-ray; its random numbers depend on its kind and number alone."""

@@ -47,7 +47,7 @@ class PelvisCase:
     @cached_property
     def registration(self) -> Registration:
         """What the library makes of the first X-ray."""
-        return self._register(Refiner(self.patient.projector, self.model.description.centre_ras))
+        return self._register(Refiner(self.patient.projector, self.model.description.centre_ras, self.patient.ct))
 
     @cached_property
     def unrefined(self) -> Registration:

@@ -23,7 +23,7 @@ CARM = CArmView(17, -8, 6, (30, -25), 690)
 
 @pytest.fixture(scope="module")
 def refiner(patient: SmallPatient) -> Refiner:
-    return Refiner(patient.projector, CENTRE_RAS)
+    return Refiner(patient.projector, CENTRE_RAS, patient.ct)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +49,13 @@ def test_a_search_finds_the_pose_and_says_where_it_started(patient: SmallPatient
     assert set(registration.seconds) == {"search", "refine"}
 
 
-def test_the_same_search_finds_the_same_poses(patient: SmallPatient, view: View) -> None:
-    first, second = (starting_poses([view], patient.projector, CENTRE_RAS, SMALL_RANGE) for _ in range(2))
+def test_the_same_search_finds_the_same_poses(refiner: Refiner, view: View) -> None:
+    first, second = (starting_poses([view], refiner, SMALL_RANGE) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
-def test_candidates_are_distinct_poses_near_the_range(patient: SmallPatient, view: View) -> None:
-    poses = starting_poses([view], patient.projector, CENTRE_RAS, SMALL_RANGE)
+def test_candidates_are_distinct_poses_near_the_range(patient: SmallPatient, refiner: Refiner, view: View) -> None:
+    poses = starting_poses([view], refiner, SMALL_RANGE)
     assert 1 < len(poses) <= 20
     assert min(mtre(a, b, patient) for number, a in enumerate(poses) for b in poses[:number]) > 5
     for pose in poses:

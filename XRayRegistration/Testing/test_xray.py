@@ -296,3 +296,18 @@ def test_xray_refuses_what_does_not_fit_it() -> None:
         XRay(pixels, field, "positive")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="camera"):
         XRay(pixels, field, "intensity", Camera.centred(1000, 0.3, (COLUMNS, ROWS)))
+
+
+def test_what_windows_and_detectors_cut_off_is_told_from_what_they_show() -> None:
+    pixels = np.random.default_rng(0).uniform(100, 900, (64, 64)).astype(np.float32)
+    shown = XRay(pixels, np.ones(pixels.shape, bool), "intensity").unclipped
+    assert shown.all()  # its darkest and its brightest pixel are one each
+    clipped = np.clip(pixels, 250, 800)
+    xray = XRay(clipped, np.ones(pixels.shape, bool), "intensity")
+    assert (xray.unclipped == ((pixels > 250) & (pixels < 800))).mean() > 0.99
+
+
+def test_an_image_of_two_values_shows_all_it_has() -> None:
+    pixels = np.zeros((64, 64), np.float32)
+    pixels[:, 32:] = 1
+    assert XRay(pixels, np.ones(pixels.shape, bool), "attenuation").unclipped.all()

@@ -90,7 +90,7 @@ def register_xrays(
         description.check_bones(bones)
     projector = Projector.from_ct(volume, bones, device)
     centre = np.array(description.centre_ras) if description else surface_points(bones).mean(axis=0)
-    refiner = Refiner(projector, centre) if refine else None
+    refiner = Refiner(projector, centre, volume) if refine else None
     pose = read_start(start, views) if start else None
     typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{_how(trained is not None, pose is not None, refine)}.")
     first = trained or (search_range(views) if pose is None else pose)

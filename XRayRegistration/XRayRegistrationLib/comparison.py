@@ -1,4 +1,8 @@
-"""How much X-rays and DRRs differ, both normalised locally, and how that changes with the pose."""
+"""How much X-rays and DRRs differ, both normalised locally, and how that changes with the pose.
+
+Only pixels are compared that tell something in both images: those of the X-ray's field that are neither black nor white, where
+windows and detectors cut off, and of the DRR those whose rays do not pass where the CT cuts the patient off.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray
+from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.projector import Projector
 
 from .local_normalisation import FloatImage, LocalNormalisation
 from .view import View
+
+TISSUE_HU = -500.0  # between lung and air; what is denser attenuates
+CUT_REACH_MM = 200.0  # as far as this beyond the CT the patient is taken to go on
+CUT_VOXEL_MM = 4.0
+CUT_AREA = 0.5  # of a face's tissue to that of the slice with most
+LEAST_SHARE = 0.2  # of the field; where less is comparable, the whole field is compared all the same
 
 
 @dataclass(frozen=True)
@@ -27,25 +38,87 @@ class Level:
     neighbourhood: float
 
 
-class Comparison:
-    """X-rays and DRRs at one level."""
+@dataclass(frozen=True, eq=False)
+class ScaledView:
+    """A view at one level.
 
-    def __init__(self, projector: Projector, views: Sequence[View], level: Level) -> None:
+    Attributes:
+        camera: of the small image.
+        rig_to_camera: 4x4.
+        image: normalised X-ray [row, column].
+        field: float32 [row, column], 1 where the X-ray shows something everywhere in the pixel, 0 elsewhere.
+        neighbourhood: of the local normalisation.
+    """
+
+    camera: Camera
+    rig_to_camera: FloatArray
+    image: FloatImage
+    field: FloatImage
+    neighbourhood: float
+
+    @classmethod
+    def of(cls, view: View, level: Level) -> ScaledView:
+        """A view with at most so many pixels along its longer side as a level has."""
+        scale = min(1.0, level.longer_side / max(view.camera.image_size))
+        rows, columns = (max(1, round(size * scale)) for size in view.camera.image_size)
+        field = (_resample(view.xray.unclipped.astype(np.float32), (rows, columns)) > 0.95).astype(np.float32)
+        image = _resample(view.image, (rows, columns))
+        return cls(view.camera.resized((rows, columns)), view.rig_to_camera, image, field, level.neighbourhood)
+
+
+def beyond_ct(ct: CTVolume, device: str = "cpu") -> Projector:
+    """The patient where the CT does not show it: its line integrals are positive for rays that miss a part of the patient in the CT.
+
+    A face cuts the patient if it holds much tissue for a slice parallel to it; there the tissue is continued straight on. Skin that
+    touches a face is left out: hardly anything follows, and all rays along a side would count as cut off.
+    """
+    step = [max(1, round(CUT_VOXEL_MM / spacing)) for spacing in reversed(ct.spacing)]
+    tissue = ct.hu[:: step[0], :: step[1], :: step[2]] > TISSUE_HU
+    reach = [round(CUT_REACH_MM / (n * spacing)) for n, spacing in zip(step, reversed(ct.spacing), strict=True)]
+    inside = tuple(slice(n, n + size) for n, size in zip(reach, tissue.shape, strict=True))
+    continued = np.pad(_cut_faces(tissue), [(n, n) for n in reach], mode="edge").astype(np.float32)
+    continued[inside] = 0
+    ijk_to_ras = ct.ijk_to_ras.copy()
+    ijk_to_ras[:3, :3] *= step[::-1]
+    ijk_to_ras[:3, 3] -= ijk_to_ras[:3, :3] @ reach[::-1]
+    return Projector(continued, np.zeros_like(continued), [], ijk_to_ras, device)
+
+
+def _cut_faces(tissue: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tissue at the faces of a volume that cut the patient."""
+    faces = np.zeros_like(tissue)
+    for axis in range(3):
+        along, marked = np.moveaxis(tissue, axis, 0), np.moveaxis(faces, axis, 0)
+        areas = np.count_nonzero(along, axis=(1, 2))
+        for end in (0, -1):
+            if areas[end] > CUT_AREA * areas.max():
+                marked[end] = along[end]
+    return faces
+
+
+class Comparison:
+    """X-rays and DRRs at one level, on the pixels that are comparable at one pose (4, 4) ras_to_rig and poses near to it."""
+
+    def __init__(self, projector: Projector, beyond: Projector, views: Sequence[ScaledView], pose: FloatArray) -> None:
         self.projector = projector
-        self.rig_to_camera = [view.rig_to_camera for view in views]
-        self.cameras: list[Camera] = []
+        self.views = views
         self.normalise: list[LocalNormalisation] = []
-        self.xrays: list[FloatImage] = []
         for view in views:
-            camera, image, field = at_resolution(view, level.longer_side)
-            self.cameras.append(camera)
-            self.normalise.append(LocalNormalisation(field, level.neighbourhood))
-            self.xrays.append(self.normalise[-1](image))
+            cut = beyond.line_integrals(view.camera, (view.rig_to_camera @ pose)[None]).numpy()[0].sum(axis=0) > 0
+            field = np.where(cut, np.float32(0), view.field)
+            comparable = field if field.sum() >= LEAST_SHARE * view.field.sum() else view.field
+            self.normalise.append(LocalNormalisation(comparable, view.neighbourhood))
+        self.xrays = [normalise(view.image) for view, normalise in zip(views, self.normalise, strict=True)]
+
+    @property
+    def pixel_count(self) -> int:
+        """Pixels of all views that are compared."""
+        return sum(int(np.count_nonzero(normalise.field)) for normalise in self.normalise)
 
     def differences(self, pose: FloatArray) -> FloatArray:
-        """(pixels of all views,) differences of X-rays and DRRs in local standard deviations at a pose (4, 4) ras_to_rig."""
-        views = zip(self._drrs(pose[None]), self.xrays, self.normalise, strict=True)
-        return np.concatenate([(drrs[0] - xray)[normalise.field > 0] for drrs, xray, normalise in views]).astype(np.float64)
+        """(pixels of all views,) differences of X-rays and DRRs in local standard deviations at a pose."""
+        views = zip(self._drrs(pose), self.xrays, self.normalise, strict=True)
+        return np.concatenate([(drr - xray)[normalise.field > 0] for drr, xray, normalise in views]).astype(np.float64)
 
     def derivatives(self, pose: FloatArray, pivot_ras: FloatArray) -> FloatArray:
         """(pixels of all views, 6) derivatives of the differences by a small motion of the patient in the rig's frame.
@@ -53,37 +126,29 @@ class Comparison:
         The motion is a rotation vector (rad) about the pivot, and a translation (mm).
         """
         changes = []
-        for camera, to_camera, normalise in zip(self.cameras, self.rig_to_camera, self.normalise, strict=True):
-            image = self.projector.line_integrals_and_derivatives(camera, (to_camera @ pose)[None], pivot_ras).numpy()[0]
+        for view, normalise in zip(self.views, self.normalise, strict=True):
+            placed = (view.rig_to_camera @ pose)[None]
+            image = self.projector.line_integrals_and_derivatives(view.camera, placed, pivot_ras).numpy()[0]
             _, by_camera = normalise.with_derivatives(image[0], image[1:])
             at_pixels = by_camera[:, normalise.field > 0].astype(np.float64)
-            rotation = to_camera[:3, :3]  # both vectors of a motion turn with the frame
+            rotation = view.rig_to_camera[:3, :3]  # both vectors of a motion turn with the frame
             changes.append(np.concatenate([rotation.T @ at_pixels[:3], rotation.T @ at_pixels[3:]]).T)
         return np.concatenate(changes)
 
-    def similarities(self, poses: npt.ArrayLike) -> FloatArray:
-        """Correlations (N,) of the locally normalised images at poses (N, 4, 4) ras_to_rig, -1 to 1; means over all views."""
-        views = zip(self._drrs(np.asarray(poses, dtype=np.float64)), self.xrays, strict=True)
-        correlations = [
-            (drrs * xray).sum(axis=(1, 2)) / np.maximum(np.linalg.norm(drrs, axis=(1, 2)) * np.linalg.norm(xray), 1e-12)
-            for drrs, xray in views
-        ]
-        return np.mean(correlations, axis=0, dtype=np.float64)
+    def similarity(self, pose: FloatArray) -> float:
+        """Mean correlation of the locally normalised images over all views, -1 to 1."""
+        values = []
+        for drr, xray in zip(self._drrs(pose), self.xrays, strict=True):
+            values.append(float((drr * xray).sum() / max(float(np.linalg.norm(drr) * np.linalg.norm(xray)), 1e-12)))
+        return float(np.mean(values))
 
-    def _drrs(self, poses: FloatArray) -> list[FloatImage]:
-        """Normalised DRRs (poses, rows, columns) of every view."""
+    def _drrs(self, pose: FloatArray) -> list[FloatImage]:
+        """Normalised DRR of every view."""
         rendered = []
-        for camera, to_camera, normalise in zip(self.cameras, self.rig_to_camera, self.normalise, strict=True):
-            rendered.append(normalise(self.projector.line_integrals(camera, to_camera @ poses).numpy().sum(axis=1)))
+        for view, normalise in zip(self.views, self.normalise, strict=True):
+            integrals = self.projector.line_integrals(view.camera, (view.rig_to_camera @ pose)[None]).numpy()[0]
+            rendered.append(normalise(integrals.sum(axis=0)))
         return rendered
-
-
-def at_resolution(view: View, longer_side: int) -> tuple[Camera, FloatImage, FloatImage]:
-    """A view with at most so many pixels along its longer side: camera, normalised image, and field, 1 where fully exposed, else 0."""
-    scale = min(1.0, longer_side / max(view.camera.image_size))
-    rows, columns = (max(1, round(size * scale)) for size in view.camera.image_size)
-    field = (_resample(view.xray.field.astype(np.float32), (rows, columns)) > 0.99).astype(np.float32)
-    return view.camera.resized((rows, columns)), _resample(view.image, (rows, columns)), field
 
 
 def _resample(image: FloatImage, size: tuple[int, int]) -> FloatImage:

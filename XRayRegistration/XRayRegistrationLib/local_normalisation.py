@@ -23,12 +23,11 @@ class LocalNormalisation:
         """Take what all images share.
 
         Args:
-            field: [row, column], 1 where images show something and 0 elsewhere.
+            field: (..., rows, columns), 1 where images show something and 0 elsewhere; one for all images, or one for each.
             neighbourhood: standard deviation of the local window, share of the image's longer side.
         """
         self.field = field
-        self._sigma = neighbourhood * max(field.shape)
-        self._inside = field > 0
+        self._sigma = neighbourhood * max(field.shape[-2:])
 
     @cached_property
     def _weight(self) -> FloatImage:
@@ -36,7 +35,7 @@ class LocalNormalisation:
 
     def __call__(self, images: FloatImage) -> FloatImage:
         """Images (..., rows, columns), each minus its local mean, over its local standard deviation, inside the field; 0 outside."""
-        if not self._inside.any():
+        if not self.field.any():
             return np.zeros_like(images)
         above_mean, deviation = self._above_mean_and_deviation(images)
         normal: FloatImage = self.field * above_mean / deviation
@@ -52,7 +51,7 @@ class LocalNormalisation:
         Returns:
             float32 (rows, columns) and (parameters, rows, columns). The contrast floor counts as constant.
         """
-        if not self._inside.any():
+        if not self.field.any():
             return np.zeros_like(image), np.zeros_like(derivatives)
         field, weight = self.field, self._weight
         above_mean, deviation = self._above_mean_and_deviation(image)
@@ -67,7 +66,9 @@ class LocalNormalisation:
     def _above_mean_and_deviation(self, images: FloatImage) -> tuple[FloatImage, FloatImage]:
         """What images (..., rows, columns) are above their local mean, and their local standard deviation, never below the floor."""
         field, weight = self.field, self._weight
-        range_of_values = np.ptp(images[..., self._inside], axis=-1)[..., None, None]
+        inside, axes = field > 0, (-2, -1)
+        highest = np.max(images, axis=axes, keepdims=True, where=inside, initial=-np.inf)
+        range_of_values = highest - np.min(images, axis=axes, keepdims=True, where=inside, initial=np.inf)
         floor = np.float32(CONTRAST_FLOOR) * np.maximum(range_of_values, np.float32(1e-6))
         above_mean = images - self._smooth(images * field) / weight
         variance: FloatImage = self._smooth(field * above_mean**2) / weight + floor**2

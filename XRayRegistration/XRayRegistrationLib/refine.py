@@ -14,10 +14,11 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import FloatArray, move_pose, transform_points
+from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.progress import Report, ignore_progress
 from DRRSimulatorLib.projector import Projector
 
-from .comparison import Comparison, Level
+from .comparison import Comparison, Level, ScaledView, beyond_ct
 from .view import View
 
 # The wide neighbourhood of the coarsest level finds poses again that are 10 degrees and 60 mm away.
@@ -49,14 +50,16 @@ class Refinement:
 class Refiner:
     """Refines poses of one CT."""
 
-    def __init__(self, projector: Projector, centre_ras: npt.ArrayLike) -> None:
+    def __init__(self, projector: Projector, centre_ras: npt.ArrayLike, ct: CTVolume) -> None:
         """Keep what all refinements of a CT share.
 
         Args:
             projector: of the patient's CT.
             centre_ras: point (3,), RAS mm, that rotations turn about: the middle of the bone.
+            ct: the CT.
         """
         self.projector = projector
+        self.beyond = beyond_ct(ct, projector.device)
         self.centre_ras = np.asarray(centre_ras, dtype=np.float64)
 
     def refine(self, views: Sequence[View], ras_to_rig: FloatArray, report: Report = ignore_progress) -> Refinement:
@@ -64,26 +67,32 @@ class Refiner:
         pose = ras_to_rig
         tried, most = count(), MAXIMUM_EVALUATIONS * len(LEVELS)
         for level in LEVELS:
-            comparison = Comparison(self.projector, views, level)
-            pose = self._refine_at(comparison, pose, lambda: report(next(tried) / most, "Refining the pose"))
-        before, after = comparison.similarities([ras_to_rig, pose]).tolist()
+            scaled = [ScaledView.of(view, level) for view in views]
+            pose = self._refine_at(scaled, pose, lambda: report(next(tried) / most, "Refining the pose"))
+        before, after = (self._compare(scaled, candidate).similarity(candidate) for candidate in (ras_to_rig, pose))
         return Refinement(pose, ras_to_rig, before, after) if after >= before else Refinement(ras_to_rig, ras_to_rig, before, before)
 
     def refine_best(self, views: Sequence[View], starts: Sequence[FloatArray], report: Report = ignore_progress) -> Refinement:
         """The best of several starting poses (4x4), refined: all are refined at the coarsest level, then the most similar at all."""
-        comparison = Comparison(self.projector, views, COARSEST)
-        coarse = []
+        coarsest, middle = ([ScaledView.of(view, level) for view in views] for level in LEVELS[:2])
+        coarse, similarities = [], []
         for number, start in enumerate(starts):
             report(SHARE_OF_CHOOSING * number / len(starts), "Comparing starting poses")
-            coarse.append(self._refine_at(comparison, start, lambda: None))
-        middle = Comparison(self.projector, views, LEVELS[1])
-        best = int(np.argmax(middle.similarities(coarse)))
+            coarse.append(self._refine_at(coarsest, start, lambda: None))
+            similarities.append(self._compare(middle, coarse[-1]).similarity(coarse[-1]))
+        best = int(np.argmax(similarities))
         return self.refine(views, coarse[best], lambda done, text: report(SHARE_OF_CHOOSING + (1 - SHARE_OF_CHOOSING) * done, text))
 
-    def _refine_at(self, comparison: Comparison, start: FloatArray, try_pose: Callable[[], None]) -> FloatArray:
-        """The best pose near a starting pose at one resolution; `try_pose` is called before each pose tried."""
+    def _compare(self, views: Sequence[ScaledView], pose: FloatArray) -> Comparison:
+        return Comparison(self.projector, self.beyond, views, pose)
+
+    def _refine_at(self, views: Sequence[ScaledView], start: FloatArray, try_pose: Callable[[], None]) -> FloatArray:
+        """The best pose near a starting pose at one level; `try_pose` is called before each pose tried."""
         from scipy.optimize import least_squares
 
+        comparison = self._compare(views, start)
+        if not comparison.pixel_count:
+            return start
         pivot = transform_points(start, self.centre_ras[None])[0]
 
         def residuals(motion: FloatArray) -> FloatArray:

@@ -92,9 +92,7 @@ def register(
 
 def _register_by_search(views: Sequence[View], view_range: ViewRange, refiner: Refiner, report: Report) -> Registration:
     began = time.perf_counter()
-    starts = starting_poses(
-        views, refiner.projector, refiner.centre_ras, view_range, lambda done, text: report(SHARE_OF_SEARCH * done, text)
-    )
+    starts = starting_poses(views, refiner, view_range, lambda done, text: report(SHARE_OF_SEARCH * done, text))
     seconds = {"search": time.perf_counter() - began}
     began = time.perf_counter()
     refinement = refiner.refine_best(views, starts, lambda done, text: report(SHARE_OF_SEARCH + (1 - SHARE_OF_SEARCH) * done, text))

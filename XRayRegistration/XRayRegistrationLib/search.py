@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, invert_pose, transform_points
 from DRRSimulatorLib.progress import Report, ignore_progress
-from DRRSimulatorLib.projector import Projector
 
-from .comparison import Level, at_resolution
+from .comparison import Level, ScaledView
 from .local_normalisation import FloatImage, LocalNormalisation
+from .refine import Refiner
 from .view import View
 
 LEVEL = Level(48, 0.05)
 ANGLE_STEP_DEG = 10.0  # at most; refinement finds poses that are further away
 DISTANCE_STEP = 1.13  # ratio, at most
 BEAM_SPREAD_DEG = 6.0  # between the central ray and that through a bone beside it
-LEAST_ENERGY = 0.05  # of the X-ray's; DRRs of less inside the field show hardly anything there
+LEAST_ENERGY = 0.3  # of the X-ray's; a DRR and an X-ray that show less of the same
 BATCH = 64  # DRRs rendered at once
 CANDIDATES = 20
 DISTINCT_MM = 25.0  # mean distance of a bone's points, below which two poses lead a refinement to the same result
@@ -39,15 +39,12 @@ def search_range(views: Sequence[View]) -> ViewRange:
     return ViewRange(source_to_bone_mm=(0.55 * distance, 0.88 * distance))
 
 
-def starting_poses(
-    views: Sequence[View], projector: Projector, centre_ras: npt.ArrayLike, view_range: ViewRange, report: Report = ignore_progress
-) -> list[FloatArray]:
+def starting_poses(views: Sequence[View], refiner: Refiner, view_range: ViewRange, report: Report = ignore_progress) -> list[FloatArray]:
     """The poses in a range of views at which DRRs look most like the X-ray with the largest exposed field.
 
     Args:
         views: the X-rays.
-        projector: of the patient's CT.
-        centre_ras: point (3,), RAS mm, that the views turn about: the middle of the bone. It must lie inside the image.
+        refiner: of the patient's CT; the middle of the bone, that the views turn about, must lie inside the image.
         view_range: what is searched, of the camera of that X-ray; its in-plane offset does not matter.
         report: called with the fraction done; may raise `Cancelled`.
 
@@ -55,14 +52,14 @@ def starting_poses(
         Up to 20 distinct poses (4, 4) ras_to_rig, the most similar first.
     """
     view = _searched(views)
-    centre = np.asarray(centre_ras, dtype=np.float64)
+    centre = refiner.centre_ras
     template = _Template(view)
     grid = _grid(view_range)
     found: list[tuple[float, FloatArray]] = []
     for first in range(0, len(grid), BATCH):
         report(first / len(grid), "Searching for the pose")
         poses = np.stack([carm.ras_to_camera(centre) for carm in grid[first : first + BATCH]])
-        found += template.best_shifts(projector, poses)
+        found += template.best_shifts(refiner, poses)
     found.sort(key=lambda scored: -scored[0])
     rig = invert_pose(view.rig_to_camera)
     return [rig @ pose for pose in _distinct([pose for _, pose in found], centre)]
@@ -72,29 +69,32 @@ class _Template:
     """A small X-ray that DRRs of twice its size are searched for."""
 
     def __init__(self, view: View) -> None:
-        self.camera, image, field = at_resolution(view, LEVEL.longer_side)
+        scaled = ScaledView.of(view, LEVEL)
+        self.camera, field = scaled.camera, scaled.field
         rows, columns = self.camera.image_size
         self.drr_size = 2 * rows, 2 * columns
         spacing, middle = self.camera.pixel_spacing, (columns - 0.5, rows - 0.5)
         self.drr_camera = Camera(self.camera.source_to_detector_distance, spacing, self.drr_size, middle)
-        everywhere = np.ones(self.drr_size, dtype=np.float32)
-        self.normalise = LocalNormalisation(everywhere, LEVEL.neighbourhood / 2)
-        xray = LocalNormalisation(field, LEVEL.neighbourhood)(image)
-        self.energy = float((xray**2).sum())
-        self.xray_transform, self.field_transform = self._transform(xray), self._transform(field)
+        xray = LocalNormalisation(field, LEVEL.neighbourhood)(scaled.image)
+        self.least_energy = LEAST_ENERGY * float((xray**2).sum())
+        self.transforms = [self._transform(image) for image in (xray, field, xray**2)]
 
-    def best_shifts(self, projector: Projector, poses: FloatArray) -> list[tuple[float, FloatArray]]:
+    def best_shifts(self, refiner: Refiner, poses: FloatArray) -> list[tuple[float, FloatArray]]:
         """For each pose (4, 4) of the bone amid the image, the pose where its DRR fits best, after its correlation."""
         from scipy.fft import irfft2, rfft2
 
         rows, columns = self.camera.image_size
-        drrs = self.normalise(projector.line_integrals(self.drr_camera, poses).numpy().sum(axis=1))
-        # Without wrapping around: only shifts that leave the X-ray inside the DRR are looked at.
-        products, energies = (
-            irfft2(rfft2(images) * np.conj(transform), self.drr_size)[:, : rows + 1, : columns + 1]
-            for images, transform in ((drrs, self.xray_transform), (drrs**2, self.field_transform))
+        integrals, beyond = (
+            projector.line_integrals(self.drr_camera, poses).numpy().sum(axis=1) for projector in (refiner.projector, refiner.beyond)
         )
-        correlations = products / np.sqrt(self.energy * np.maximum(energies, LEAST_ENERGY * self.energy) + 1e-12)
+        comparable = (beyond == 0).astype(np.float32)
+        drrs = LocalNormalisation(comparable, LEVEL.neighbourhood / 2)(integrals)
+        # Without wrapping around: only shifts that leave the X-ray inside the DRR are looked at.
+        products, of_drrs, of_xray = (
+            irfft2(rfft2(images) * np.conj(transform), self.drr_size)[:, : rows + 1, : columns + 1]
+            for images, transform in zip((drrs, drrs**2, comparable), self.transforms, strict=True)
+        )
+        correlations = products / np.sqrt(np.maximum(of_drrs, self.least_energy) * np.maximum(of_xray, self.least_energy) + 1e-12)
         best = correlations.reshape(len(poses), -1).argmax(axis=1)
         shifts = np.stack(np.unravel_index(best, correlations.shape[1:]), axis=1)
         return [

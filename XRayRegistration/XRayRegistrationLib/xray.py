@@ -17,6 +17,9 @@ from .dicom_xray import is_dicom, read_dicom
 from .exposed_field import Polarity, exposed_field, guess_polarity
 
 _SMALLEST_SIDE = 32
+CLIPPED_MARGIN = 0.001  # of the range of values, for the traces of lossy compression
+CLIPPED_SHARE = 0.002  # of the field
+LEAST_SHOWN = 0.05  # of the field; an image of hardly more than two values shows all it has
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,22 @@ class XRay:
         """(rows, columns)."""
         rows, columns = self.pixels.shape
         return rows, columns
+
+    @cached_property
+    def unclipped(self) -> npt.NDArray[np.bool_]:
+        """bool [row, column]: the part of the field that is neither black nor white.
+
+        Detectors and windows cut off what is brighter or darker, and shutters are black; if more than a few pixels have the lowest or
+        the highest value, they tell nothing but that.
+        """
+        inside = self.pixels[self.field]
+        lowest, highest = float(inside.min()), float(inside.max())
+        margin = CLIPPED_MARGIN * (highest - lowest)
+        shown = self.field.copy()
+        for clipped in (self.pixels <= lowest + margin, self.pixels >= highest - margin):
+            if np.count_nonzero(clipped & self.field) > CLIPPED_SHARE * len(inside):
+                shown &= ~clipped
+        return shown if np.count_nonzero(shown) >= LEAST_SHOWN * len(inside) else self.field
 
     @cached_property
     def scale(self) -> tuple[float, float, float]:

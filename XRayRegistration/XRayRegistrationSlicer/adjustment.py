@@ -137,7 +137,7 @@ class Adjustment:
         def compute(report: Report) -> Outcome:
             from XRayRegistrationLib.refine import Refiner
 
-            refinement = Refiner(self._patient.projector, self._centreRAS).refine(views, rasToRig, report)
+            refinement = Refiner(self._patient.projector, self._centreRAS, self._patient.ct).refine(views, rasToRig, report)
             numbers["ras_to_rig"] = refinement.ras_to_rig.tolist()
             numbers["refinement"] = {"similarity_before": refinement.similarity_before, "similarity": refinement.similarity}
             for view, shown in zip(views, numbers["views"], strict=True):

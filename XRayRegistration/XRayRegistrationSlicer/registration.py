@@ -124,7 +124,7 @@ def prepareRegistration(
         model.description.check_ct(patient.ct)
         if sources.segmentationNode is None or len(patient.bones.names) != len(model.description.labels):
             model.description.check_bones(patient.bones)  # else they are as many, and segments have no numbers that could differ
-        refiner = Refiner(patient.projector, model.description.centre_ras) if refine else None
+        refiner = Refiner(patient.projector, model.description.centre_ras, patient.ct) if refine else None
         registration = register(views, patient.ct, model, refiner, report=part(report, SHARE_OF_MODEL + SHARE_OF_PATIENT, 1.0))
         numbers = result_numbers(registration, names, model.description, patient.surfaces)
         numbers["model"]["file"] = modelPath.name

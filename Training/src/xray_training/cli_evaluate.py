@@ -51,7 +51,7 @@ def evaluate_suite(
     trained = load_model(model, device)
     chosen = find_suite(suite, trained.description.ct_fingerprint, data, specimen, cache)
     patient = chosen.patient(device)
-    refiner = Refiner(patient.projector, trained.description.centre_ras) if refine else None
+    refiner = Refiner(patient.projector, trained.description.centre_ras, patient.ct) if refine else None
     identity = {"suite": chosen.identity(patient), "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "refined": refine}
     log = RunLog(json_file, identity | {"versions": environment(0)["versions"]})
     numbers = range(1, chosen.size(limit) + 1)

@@ -40,7 +40,7 @@ def demo(
     device = choose_device("auto")
     model = load_model(DEFAULT_MODEL, device)
     patient = DEMO.patient(device)
-    refiner = Refiner(patient.projector, model.description.centre_ras)
+    refiner = Refiner(patient.projector, model.description.centre_ras, patient.ct)
     output.mkdir(parents=True, exist_ok=True)
     results, pictures = [], []
     for result, registration in track(evaluate(DEMO, patient, model, refiner, range(1, DEMO.count + 1)), "Registering", total=DEMO.count):
