@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
 from safetensors.torch import load_file, save_file
@@ -135,3 +135,14 @@ def test_saving_over_a_model_that_cannot_be_written_keeps_it(model: Model, tmp_p
         save_model(path, replace(model, description=replace(DESCRIPTION, scale_mm=1.0)))
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("recorded", [None, 7, {"primary_deg": 45.0}, "far"])
+def test_a_record_without_views_tells_none(recorded: object) -> None:
+    assert replace(DESCRIPTION, training={"view_range": recorded}).view_range is None
+
+
+def test_the_views_of_the_training_are_those_that_were_recorded() -> None:
+    views = ViewRange(30.0, 20.0, 10.0, 40.0, (500.0, 700.0))
+    recorded = json.loads(json.dumps({"view_range": asdict(views)}))
+    assert replace(DESCRIPTION, training=recorded).view_range == views

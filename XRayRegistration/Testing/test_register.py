@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
-from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, move_pose
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import Cancelled
 from oracle_network import OracleNetwork
@@ -76,6 +76,36 @@ def test_the_same_seed_gives_the_same_pose(patient: SmallPatient, description: M
         case = setup(patient, description, ONE, [SQUARE])
         poses.append(register(case.views, patient.ct, case.model, seed=4).ras_to_rig)
     assert np.allclose(*poses, atol=1e-6)
+
+
+SMALL_RANGE = ViewRange(primary_deg=30, secondary_deg=10, roll_deg=10, source_to_bone_mm=(650.0, 800.0))
+OUT_OF_SIGHT = np.asarray(CArmView(25, -10, 8, (9000, 0), 720).ras_to_camera(CENTRE_RAS))
+UPSIDE_DOWN = np.asarray(CArmView(25, -10, 188, (5, -10), 720).ras_to_camera(CENTRE_RAS))
+
+
+def misled(patient: SmallPatient, description: ModelDescription, view: View, believed: FloatArray) -> Model:
+    """A model of a small range of views, whose network sees the bone of a view where it is not."""
+    trained = replace(description, training={"view_range": asdict(SMALL_RANGE)})
+    model = Model(OracleNetwork(patient.projector, trained, []), trained)  # type: ignore[arg-type]
+    expected = [(network_image(view.image, view.camera, model)[1], believed)]
+    return Model(OracleNetwork(patient.projector, trained, expected), trained)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("believed", [OUT_OF_SIGHT, UPSIDE_DOWN], ids=["sees no bone", "is wrong"])
+def test_where_the_network_fails_a_search_finds_the_pose(
+    patient: SmallPatient, description: ModelDescription, refiner: Refiner, believed: FloatArray
+) -> None:
+    case = setup(patient, description, ONE, [SQUARE])
+    registration = register(case.views, patient.ct, misled(patient, description, case.views[0], believed), refiner)
+    assert registration.origin == "search" and registration.estimate is None and len(registration.correspondences) == 1
+    assert mtre(registration.ras_to_rig, case.ras_to_rig, patient) < 1
+    assert registration.seconds["search"] > 0
+
+
+def test_noise_has_no_pose_even_after_a_search(patient: SmallPatient, description: ModelDescription, refiner: Refiner) -> None:
+    noise = View(XRay.from_pixels(np.random.default_rng(0).normal(size=(200, 200)), "attenuation"), SQUARE)
+    with pytest.raises(PoseNotFoundError, match="points of the bone"):
+        register([noise], patient.ct, misled(patient, description, noise, OUT_OF_SIGHT), refiner)
 
 
 def test_progress_only_rises_and_says_what_is_being_done(patient: SmallPatient, description: ModelDescription, refiner: Refiner) -> None:

@@ -22,6 +22,8 @@ TISSUE_HU = -500.0  # between lung and air; what is denser attenuates
 CUT_REACH_MM = 200.0  # as far as this beyond the CT the patient is taken to go on
 CUT_VOXEL_MM = 4.0
 CUT_AREA = 0.5  # of a face's tissue to that of the slice with most
+SHADOW = 0.02  # a line integral above it shows
+EDGE = 0.06  # share of the longer side; as far around what a DRR shows, its outline is compared
 LEAST_SHARE = 0.2  # of the field; where less is comparable, the whole field is compared all the same
 
 
@@ -104,8 +106,10 @@ class Comparison:
         self.views = views
         self.normalise: list[LocalNormalisation] = []
         for view in views:
-            cut = beyond.line_integrals(view.camera, (view.rig_to_camera @ pose)[None]).numpy()[0].sum(axis=0) > 0
-            field = np.where(cut, np.float32(0), view.field)
+            placed = (view.rig_to_camera @ pose)[None]
+            cut = beyond.line_integrals(view.camera, placed).numpy()[0].sum(axis=0) > 0
+            empty = _far_from_content(projector.line_integrals(view.camera, placed).numpy()[0].sum(axis=0))
+            field = np.where(cut | empty, np.float32(0), view.field)
             comparable = field if field.sum() >= LEAST_SHARE * view.field.sum() else view.field
             self.normalise.append(LocalNormalisation(comparable, view.neighbourhood))
         self.xrays = [normalise(view.image) for view, normalise in zip(views, self.normalise, strict=True)]
@@ -149,6 +153,17 @@ class Comparison:
             integrals = self.projector.line_integrals(view.camera, (view.rig_to_camera @ pose)[None]).numpy()[0]
             rendered.append(normalise(integrals.sum(axis=0)))
         return rendered
+
+
+def _far_from_content(drr: FloatImage) -> npt.NDArray[np.bool_]:
+    """Where a DRR [row, column] shows nothing near: around bones that were cut out of their CT, an X-ray shows the rest of the body."""
+    from scipy import ndimage
+
+    if (drr > SHADOW).all():
+        return np.zeros(drr.shape, dtype=np.bool_)
+    distance = ndimage.distance_transform_edt(drr <= SHADOW)
+    far: npt.NDArray[np.bool_] = distance > EDGE * max(drr.shape)
+    return far
 
 
 def _resample(image: FloatImage, size: tuple[int, int]) -> FloatImage:

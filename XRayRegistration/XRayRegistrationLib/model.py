@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DRRSimulatorLib.bone import BoneLabels
-from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
@@ -52,6 +52,17 @@ class ModelDescription:
     channels: tuple[int, ...] = (48, 96, 192, 256, 256)
     output_stride: int = 4
     training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def view_range(self) -> ViewRange | None:
+        """The views that the training drew from; None where its record does not tell them."""
+        recorded: Any = self.training.get("view_range")
+        try:
+            near, far = (float(distance) for distance in recorded["source_to_bone_mm"])
+            angles = {name: float(recorded[name]) for name in ("primary_deg", "secondary_deg", "roll_deg", "in_plane_mm")}
+        except (KeyError, TypeError, ValueError):
+            return None
+        return ViewRange(source_to_bone_mm=(near, far), **angles) if 0 < near < far else None
 
     def check_ct(self, ct: CTVolume) -> None:
         """Refuse a CT that the model was not trained on.

@@ -19,11 +19,15 @@ from DRRSimulatorLib.progress import Report, ignore_progress
 from DRRSimulatorLib.projector import Projector
 
 from .comparison import Comparison, Level, ScaledView, beyond_ct
+from .region import around_bone
 from .view import View
 
 # The wide neighbourhood of the coarsest level finds poses again that are 10 degrees and 60 mm away.
 COARSEST = Level(32, 0.1)
 LEVELS = (COARSEST, Level(64, 0.05), Level(128, 0.05))
+# Of bones that fill little of the X-ray, in the part around them. The wide neighbourhood is needed to find the pose; other bones and
+# soft tissue, which the CT does not hold, disturb a narrow one least.
+LEVELS_OF_SMALL_BONES = (Level(64, 0.05), Level(128, 0.035), Level(256, 0.025))
 ROBUST_SCALE = 0.5  # differences beyond it, in local standard deviations, count linearly: tools, text, other bones
 MOTION_SCALE = np.array([0.006, 0.006, 0.006, 0.6, 0.6, 2.5])  # rad and mm: motions that change images about equally, by half a pixel
 MAXIMUM_EVALUATIONS = 12  # at each level
@@ -65,23 +69,31 @@ class Refiner:
     def refine(self, views: Sequence[View], ras_to_rig: FloatArray, report: Report = ignore_progress) -> Refinement:
         """The pose near a starting pose (4x4) at which the DRRs match the X-rays best; it reports at every pose tried."""
         pose = ras_to_rig
-        tried, most = count(), MAXIMUM_EVALUATIONS * len(LEVELS)
-        for level in LEVELS:
-            scaled = [ScaledView.of(view, level) for view in views]
+        levels = self._levels(views, pose)
+        tried, most = count(), MAXIMUM_EVALUATIONS * len(levels)
+        for level in levels:
+            scaled = self._scaled(views, pose, level)
             pose = self._refine_at(scaled, pose, lambda: report(next(tried) / most, "Refining the pose"))
         before, after = (self._compare(scaled, candidate).similarity(candidate) for candidate in (ras_to_rig, pose))
         return Refinement(pose, ras_to_rig, before, after) if after >= before else Refinement(ras_to_rig, ras_to_rig, before, before)
 
     def refine_best(self, views: Sequence[View], starts: Sequence[FloatArray], report: Report = ignore_progress) -> Refinement:
         """The best of several starting poses (4x4), refined: all are refined at the coarsest level, then the most similar at all."""
-        coarsest, middle = ([ScaledView.of(view, level) for view in views] for level in LEVELS[:2])
         coarse, similarities = [], []
         for number, start in enumerate(starts):
             report(SHARE_OF_CHOOSING * number / len(starts), "Comparing starting poses")
+            coarsest, middle = (self._scaled(views, start, level) for level in self._levels(views, start)[:2])
             coarse.append(self._refine_at(coarsest, start, lambda: None))
             similarities.append(self._compare(middle, coarse[-1]).similarity(coarse[-1]))
         best = int(np.argmax(similarities))
         return self.refine(views, coarse[best], lambda done, text: report(SHARE_OF_CHOOSING + (1 - SHARE_OF_CHOOSING) * done, text))
+
+    def _levels(self, views: Sequence[View], pose: FloatArray) -> tuple[Level, ...]:
+        small = any(around_bone(view, self.projector, pose) is not view for view in views)
+        return LEVELS_OF_SMALL_BONES if small else LEVELS
+
+    def _scaled(self, views: Sequence[View], pose: FloatArray, level: Level) -> list[ScaledView]:
+        return [ScaledView.of(around_bone(view, self.projector, pose), level) for view in views]
 
     def _compare(self, views: Sequence[ScaledView], pose: FloatArray) -> Comparison:
         return Comparison(self.projector, self.beyond, views, pose)

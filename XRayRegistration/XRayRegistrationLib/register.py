@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,13 +15,17 @@ from DRRSimulatorLib.progress import Report, ignore_progress
 
 from .correspondences import find_correspondences, network_image
 from .model import Model
-from .pose import Correspondences, PoseEstimate, solve_pose
+from .pose import Correspondences, PoseEstimate, PoseNotFoundError, solve_pose
 from .refine import Refinement, Refiner
-from .search import starting_poses
+from .search import search_range, starting_poses
 from .view import View
 
-SHARE_OF_RECOGNITION, SHARE_OF_SOLVING = 0.15, 0.05  # of the time, about; the rest is refinement
-SHARE_OF_SEARCH = 0.6  # of the time without a model or a pose
+SHARE_OF_RECOGNITION, SHARE_OF_SOLVING, SHARE_OF_REFINEMENT = 0.15, 0.2, 0.5  # of the time, at their end; the rest may be a search
+SHARE_OF_SEARCH = 0.7  # of the time of a search and its refinement
+
+# Similarity. Below DOUBTFUL is hardly a right pose: 1 of 40 X-rays of other physics, at 0.60. Of searches without a right pose in their
+# range none of 25 reached CONVINCING; the largest was 0.87. A searched pose that no network confirms must.
+DOUBTFUL, CONVINCING = 0.7, 0.95
 
 Origin = Literal["model", "given", "search"]
 
@@ -35,7 +40,7 @@ class Registration:
         start: 4x4 pose before refinement.
         origin: where the start is from: the model's network, the caller, or a search.
         correspondences: what the network saw in each view; none without a model.
-        estimate: pose, inliers and covariance from the network alone; None without a model.
+        estimate: pose, inliers and covariance from the network alone; None where the start is from elsewhere.
         refinement: the refined pose and its similarities; None when none was asked for.
         seconds: duration of each step, by its name.
     """
@@ -70,58 +75,83 @@ def register(
         ct: the patient's CT.
         start: a model trained on that CT, or a 4x4 pose ras_to_rig, such as one set by hand, or the C-arm views to search for a pose
             (`search_range` for any usual one).
-        refiner: of that CT, sharpens the pose by the images' intensities; None leaves the network's pose as it is.
+        refiner: of that CT, sharpens the pose by the images' intensities, and searches for one where the model is at a loss; None
+            leaves the network's pose as it is.
         seed: of the robust solver; the same input and seed give the same pose.
         report: called with the fraction done and what is being done.
 
     Raises:
         InputError: if the model is for another CT, an X-ray is too small, or a refiner is missing for a pose or a search.
-        PoseNotFoundError: if a model finds no pose; an InputError that says why.
+        PoseNotFoundError: if a model finds no pose, and neither does a search; an InputError that says why.
     """
     if isinstance(start, Model):
-        return _register_by_model(views, ct, start, refiner, seed, report)
+        start.description.check_ct(ct)
+        return _register_by_model(views, start, refiner, seed, report)
     if refiner is None:
         raise InputError("Without a model a pose is found by refinement alone; switch it on, or give a model.")
+    seconds: dict[str, float] = {}
     if isinstance(start, ViewRange):
-        return _register_by_search(views, start, refiner, report)
-    began = time.perf_counter()
-    refinement = refiner.refine(views, start, report)
-    seconds = {"refine": time.perf_counter() - began}
+        refinement = _search(views, start, refiner, seconds, report)
+        return Registration(refinement.ras_to_rig, tuple(views), refinement.start, "search", refinement=refinement, seconds=seconds)
+    with _timed(seconds, "refine"):
+        refinement = refiner.refine(views, start, report)
     return Registration(refinement.ras_to_rig, tuple(views), start, "given", refinement=refinement, seconds=seconds)
 
 
-def _register_by_search(views: Sequence[View], view_range: ViewRange, refiner: Refiner, report: Report) -> Registration:
-    began = time.perf_counter()
-    starts = starting_poses(views, refiner, view_range, lambda done, text: report(SHARE_OF_SEARCH * done, text))
-    seconds = {"search": time.perf_counter() - began}
-    began = time.perf_counter()
-    refinement = refiner.refine_best(views, starts, lambda done, text: report(SHARE_OF_SEARCH + (1 - SHARE_OF_SEARCH) * done, text))
-    seconds["refine"] = time.perf_counter() - began
-    return Registration(refinement.ras_to_rig, tuple(views), refinement.start, "search", refinement=refinement, seconds=seconds)
-
-
-def _register_by_model(
-    views: Sequence[View], ct: CTVolume, model: Model, refiner: Refiner | None, seed: int, report: Report
-) -> Registration:
-    model.description.check_ct(ct)
+def _register_by_model(views: Sequence[View], model: Model, refiner: Refiner | None, seed: int, report: Report) -> Registration:
+    """The pose of a model's network, refined; where it finds none, or a doubtful one, that of a search if it is better."""
     seconds: dict[str, float] = {}
     report(0.0, "Recognizing the bone in the X-ray")
-    began = time.perf_counter()
-    inputs = [network_image(view.image, view.camera, model) for view in views]
-    seconds["normalise"] = time.perf_counter() - began
-    began = time.perf_counter()
-    images, cameras = [image for image, _ in inputs], [camera for _, camera in inputs]
-    correspondences = find_correspondences(images, cameras, [view.rig_to_camera for view in views], model)
-    seconds["network"] = time.perf_counter() - began
+    seen = _recognise(views, model, seconds)
     report(SHARE_OF_RECOGNITION, "Solving for the pose")
+    view_range = model.description.view_range or search_range(views)
+    report_search = _part(report, SHARE_OF_REFINEMENT, 1.0)
+    try:
+        with _timed(seconds, "pose"):
+            estimate = solve_pose(seen, seed)
+    except PoseNotFoundError:
+        if refiner is None:
+            raise
+        searched = _search(views, view_range, refiner, seconds, report_search)
+        if searched.similarity < CONVINCING:
+            raise
+        return Registration(searched.ras_to_rig, tuple(views), searched.start, "search", seen, None, searched, seconds)
+    start = estimate.ras_to_rig
+    if refiner is None:
+        return Registration(start, tuple(views), start, "model", seen, estimate, None, seconds)
+    with _timed(seconds, "refine"):
+        refinement = refiner.refine(views, start, _part(report, SHARE_OF_SOLVING, SHARE_OF_REFINEMENT))
+    if refinement.similarity < DOUBTFUL:
+        searched = _search(views, view_range, refiner, seconds, report_search)
+        if searched.similarity > refinement.similarity:
+            return Registration(searched.ras_to_rig, tuple(views), searched.start, "search", seen, None, searched, seconds)
+    return Registration(refinement.ras_to_rig, tuple(views), start, "model", seen, estimate, refinement, seconds)
+
+
+def _search(views: Sequence[View], view_range: ViewRange, refiner: Refiner, seconds: dict[str, float], report: Report) -> Refinement:
+    """The best pose of a range of views, refined."""
+    with _timed(seconds, "search"):
+        starts = starting_poses(views, refiner, view_range, _part(report, 0.0, SHARE_OF_SEARCH))
+    with _timed(seconds, "refine"):
+        return refiner.refine_best(views, starts, _part(report, SHARE_OF_SEARCH, 1.0))
+
+
+def _recognise(views: Sequence[View], model: Model, seconds: dict[str, float]) -> tuple[Correspondences, ...]:
+    with _timed(seconds, "normalise"):
+        inputs = [network_image(view.image, view.camera, model) for view in views]
+    with _timed(seconds, "network"):
+        images, cameras = [image for image, _ in inputs], [camera for _, camera in inputs]
+        return tuple(find_correspondences(images, cameras, [view.rig_to_camera for view in views], model))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the duration of what is done within to that of a step."""
     began = time.perf_counter()
-    estimate = solve_pose(correspondences, seed)
-    seconds["pose"] = time.perf_counter() - began
-    refinement = None
-    if refiner is not None:
-        before = SHARE_OF_RECOGNITION + SHARE_OF_SOLVING
-        began = time.perf_counter()
-        refinement = refiner.refine(views, estimate.ras_to_rig, lambda done, text: report(before + (1 - before) * done, text))
-        seconds["refine"] = time.perf_counter() - began
-    pose = refinement.ras_to_rig if refinement else estimate.ras_to_rig
-    return Registration(pose, tuple(views), estimate.ras_to_rig, "model", tuple(correspondences), estimate, refinement, seconds)
+    yield
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - began
+
+
+def _part(report: Report, first: float, last: float) -> Report:
+    """The report of work that is a part of other work, between two fractions of that."""
+    return lambda done, text: report(first + (last - first) * done, text)

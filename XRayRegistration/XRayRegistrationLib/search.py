@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, invert_pose, transform_points
 from DRRSimulatorLib.progress import Report, ignore_progress
+from DRRSimulatorLib.projector import Projector
 
 from .comparison import Level, ScaledView
 from .local_normalisation import FloatImage, LocalNormalisation
@@ -34,9 +35,9 @@ BONE_RADIUS_MM = 100.0  # of the points that this distance is taken over
 
 
 def search_range(views: Sequence[View]) -> ViewRange:
-    """The views to search where nothing else is known: those that models are trained for by default, at all usual distances."""
+    """The views to search where nothing else is known: from one side of a supine patient to the other, at all usual distances."""
     distance = _searched(views).camera.source_to_detector_distance
-    return ViewRange(source_to_bone_mm=(0.55 * distance, 0.88 * distance))
+    return ViewRange(primary_deg=95.0, source_to_bone_mm=(0.55 * distance, 0.88 * distance))
 
 
 def starting_poses(views: Sequence[View], refiner: Refiner, view_range: ViewRange, report: Report = ignore_progress) -> list[FloatArray]:
@@ -84,11 +85,8 @@ class _Template:
         from scipy.fft import irfft2, rfft2
 
         rows, columns = self.camera.image_size
-        integrals, beyond = (
-            projector.line_integrals(self.drr_camera, poses).numpy().sum(axis=1) for projector in (refiner.projector, refiner.beyond)
-        )
-        comparable = (beyond == 0).astype(np.float32)
-        drrs = LocalNormalisation(comparable, LEVEL.neighbourhood / 2)(integrals)
+        comparable = (self._render(refiner.beyond, self.camera.image_size, poses) == 0).astype(np.float32).repeat(2, 1).repeat(2, 2)
+        drrs = LocalNormalisation(comparable, LEVEL.neighbourhood / 2)(self._render(refiner.projector, self.drr_size, poses))
         # Without wrapping around: only shifts that leave the X-ray inside the DRR are looked at.
         products, of_drrs, of_xray = (
             irfft2(rfft2(images) * np.conj(transform), self.drr_size)[:, : rows + 1, : columns + 1]
@@ -101,6 +99,11 @@ class _Template:
             (float(correlation.flat[index]), self._turned(pose, int(row), int(column)))
             for correlation, index, pose, (row, column) in zip(correlations, best, poses, shifts, strict=True)
         ]
+
+    def _render(self, projector: Projector, size: tuple[int, int], poses: FloatArray) -> FloatImage:
+        """Line integrals (poses, rows, columns) over the DRR's detector at a size."""
+        integrals: FloatImage = projector.line_integrals(self.drr_camera.resized(size), poses).numpy().sum(axis=1)
+        return integrals
 
     def _transform(self, image: FloatImage) -> npt.NDArray[np.complex64]:
         from scipy.fft import rfft2

@@ -41,3 +41,10 @@ class View:
     def image(self) -> npt.NDArray[np.float32]:
         """The normalised image [row, column]: bone bright, about 0 to 1 inside the field, 0 outside."""
         return normalised(self.xray)
+
+    def cropped(self, first_row: int, first_column: int, image_size: tuple[int, int]) -> View:
+        """The view's image from a pixel on, as far as image_size (rows, columns)."""
+        rows, columns = (slice(first, first + size) for first, size in zip((first_row, first_column), image_size, strict=True))
+        camera = self.camera.cropped(first_row, first_column, image_size)
+        xray = XRay(self.xray.pixels[rows, columns], self.xray.field[rows, columns], self.xray.polarity, camera)
+        return View(xray, camera, self.rig_to_camera)
