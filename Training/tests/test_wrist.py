@@ -41,14 +41,7 @@ def test_the_files_for_the_training_are_of_the_ct_that_the_suite_knows(bone: str
     assert ct.fingerprint == bone_ct(folder, bone).fingerprint
     assert WristSuite.of_model(folder, ct.fingerprint).bone == bone
     bones = read_labels(labels_file, ct)
-    labelled = np.flatnonzero((bones.labels > 0).any(axis=(1, 2)))
-    assert len(labelled) * ct.spacing[2] == pytest.approx({"radius": 80.0, "ulna": 70.0}[bone], abs=2.0)
-    within = slice(labelled[0], labelled[-1] + 1)
-    np.testing.assert_array_equal(bones.labels[within] > 0, ct.hu[within] > -1000)
-    # Towards the elbow, where the slices end, the shaft goes on; at the wrist, where they begin, there is nothing more.
-    before, after = ct.hu[: labelled[0]], ct.hu[labelled[-1] + 1 :]
-    assert ct.ijk_to_ras[2, 2] < 0 and len(after) * ct.spacing[2] == pytest.approx(40, abs=1)
-    assert (after == ct.hu[labelled[-1]]).all() and (before == -1000).all()
+    np.testing.assert_array_equal(bones.labels > 0, ct.hu > -1000)
     assert bones.names == {1: bone}
     assert 1000 < ct.hu.max() < 3100  # cortical bone, in HU
 
@@ -77,8 +70,7 @@ def test_at_the_reference_the_edges_of_the_bone_lie_over_those_of_the_radiograph
     case = suite.case(number, radius)
     camera = case.view.camera.resized((440, 440))
     bone = radius.projector.line_integrals(camera, case.ras_to_camera[None]).numpy()[0].sum(axis=0)
-    labelled = np.isfinite(radius.projector.scene_coordinates(camera, case.ras_to_camera[None]).numpy()[0, 0])
-    inside = binary_erosion(labelled, iterations=3)
+    inside = binary_erosion(bone > 0, iterations=3)
     row, column = np.nonzero(inside)
     image = case.view.image.reshape(440, 4, 440, 4).mean(axis=(1, 3))
     drr, radiograph = edges(bone)[:, row, column], edges(image)

@@ -22,6 +22,8 @@ TISSUE_HU = -500.0  # between lung and air; what is denser attenuates
 CUT_REACH_MM = 200.0  # as far as this beyond the CT the patient is taken to go on
 CUT_VOXEL_MM = 4.0
 CUT_AREA = 0.5  # of a face's tissue to that of the slice with most
+BONE_HU = 300.0
+CUT_BONE_AREA = 0.1  # the same of its bone
 SHADOW = 0.02  # a line integral above it shows
 EDGE = 0.06  # share of the longer side; as far around what a DRR shows, its outline is compared
 LEAST_SHARE = 0.2  # of the field; where less is comparable, the whole field is compared all the same
@@ -71,14 +73,14 @@ class ScaledView:
 def beyond_ct(ct: CTVolume, device: str = "cpu") -> Projector:
     """The patient where the CT does not show it: its line integrals are positive for rays that miss a part of the patient in the CT.
 
-    A face cuts the patient if it holds much tissue for a slice parallel to it; there the tissue is continued straight on. Skin that
-    touches a face is left out: hardly anything follows, and all rays along a side would count as cut off.
+    A face cuts the patient if it holds much tissue or some bone for a slice parallel to it; there the tissue is continued straight
+    on. Skin that touches a face is left out: hardly anything follows, and all rays along a side would count as cut off.
     """
     step = [max(1, round(CUT_VOXEL_MM / spacing)) for spacing in reversed(ct.spacing)]
-    tissue = ct.hu[:: step[0], :: step[1], :: step[2]] > TISSUE_HU
+    faces = _cut_faces(ct.hu, step)
     reach = [round(CUT_REACH_MM / (n * spacing)) for n, spacing in zip(step, reversed(ct.spacing), strict=True)]
-    inside = tuple(slice(n, n + size) for n, size in zip(reach, tissue.shape, strict=True))
-    continued = np.pad(_cut_faces(tissue), [(n, n) for n in reach], mode="edge").astype(np.float32)
+    inside = tuple(slice(n, n + size) for n, size in zip(reach, faces.shape, strict=True))
+    continued = np.pad(faces, [(n, n) for n in reach], mode="edge").astype(np.float32)
     continued[inside] = 0
     ijk_to_ras = ct.ijk_to_ras.copy()
     ijk_to_ras[:3, :3] *= step[::-1]
@@ -86,15 +88,19 @@ def beyond_ct(ct: CTVolume, device: str = "cpu") -> Projector:
     return Projector(continued, np.zeros_like(continued), [], ijk_to_ras, device)
 
 
-def _cut_faces(tissue: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tissue at the faces of a volume that cut the patient."""
-    faces = np.zeros_like(tissue)
+def _cut_faces(hu: npt.NDArray[np.float32], step: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Tissue at the faces of a volume that cut the patient, at every step-th voxel along each axis; elsewhere False."""
+    coarse = hu[:: step[0], :: step[1], :: step[2]]
+    faces = np.zeros(coarse.shape, dtype=np.bool_)
     for axis in range(3):
-        along, marked = np.moveaxis(tissue, axis, 0), np.moveaxis(faces, axis, 0)
-        areas = np.count_nonzero(along, axis=(1, 2))
+        within_slice = tuple(slice(None, None, step[other]) for other in range(3) if other != axis)
+        slices, marked = np.moveaxis(coarse, axis, 0), np.moveaxis(faces, axis, 0)
         for end in (0, -1):
-            if areas[end] > CUT_AREA * areas.max():
-                marked[end] = along[end]
+            face = np.moveaxis(hu, axis, 0)[end][within_slice]
+            for level, least in ((TISSUE_HU, CUT_AREA), (BONE_HU, CUT_BONE_AREA)):
+                largest = np.count_nonzero(slices > level, axis=(1, 2)).max()
+                if np.count_nonzero(face > level) > least * largest:
+                    marked[end] = face > TISSUE_HU
     return faces
 
 

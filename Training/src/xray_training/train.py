@@ -22,14 +22,12 @@ from torch.profiler import record_function
 from XRayRegistrationLib.model import Model, ModelDescription, build_network
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .lone_bones import holds_lone_bones, with_continued_shafts
 from .loss import bone_in_field, scene_coordinate_loss
 from .optimiser import Optimiser
 from .pose_loss import PoseLoss
 from .randomise import RandomisationRanges, Randomiser
 from .views import ViewPool
-
-# HU from fat to contrast-filled vessels.
-LEAST_SOFT_TISSUE_HU, MOST_SOFT_TISSUE_HU = -200.0, 200.0
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 
@@ -140,11 +138,12 @@ class Trainer:
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = Optimiser(self.network, settings.weight_decay)
         self.generator = torch.Generator(device=device)
-        self.randomiser = Randomiser(self.generator, holds_lone_bones(ct, bones))
+        lone_bones = holds_lone_bones(ct, bones)
+        self.randomiser = Randomiser(self.generator, lone_bones)
         self.centre = torch.tensor(self.description.centre_ras, device=device).view(1, 1, 3, 1, 1)
         self.pose_loss = PoseLoss(self.description, points, device)
         self.bfloat16 = calculates_faster_in_bfloat16(device)
-        self.projector = Projector.from_ct(ct, bones, device)
+        self.projector = Projector.from_ct(*(with_continued_shafts(ct, bones) if lone_bones else (ct, bones)), device)
         self.views = ViewPool(
             self.projector,
             settings.camera,
@@ -272,12 +271,6 @@ class Trainer:
         self.averaged.load_state_dict(part("averaged."))
         self.optimiser.load_state(part("optimiser."))
         self.step, self.seconds = int(values["step"]), float(values["seconds"])
-
-
-def holds_lone_bones(ct: CTVolume, bones: BoneLabels) -> bool:
-    """Whether a CT holds nothing but bones that were cut out of it: beside them there is less soft tissue than bone."""
-    soft_tissue = (ct.hu > LEAST_SOFT_TISSUE_HU) & (ct.hu < MOST_SOFT_TISSUE_HU) & (bones.labels == 0)
-    return bool(np.count_nonzero(soft_tissue) < np.count_nonzero(bones.labels))
 
 
 def calculates_faster_in_bfloat16(device: str) -> bool:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.calibration import read_calibration
@@ -33,12 +32,6 @@ CAMERAS = (("cam01",), ("cam02",), ("cam01", "cam02"))
 # hand towards the head, which puts both cameras at LAO/RAO angles within 90 degrees.
 RAS_TO_BONE = np.diag([-1.0, 1.0, -1.0, 1.0])
 _BONE_TO_LPS = np.diag([1.0, -1.0, -1.0])
-
-# Of the forearm's bones the CT shows the ends at the wrist alone. As far as this the shafts are continued straight on, unlabelled:
-# in a radiograph they go on, and an end that is not there would be found by the training and missed by the refinement.
-SHAFT_MM = 40.0
-_LEAST_CUT = 0.05  # area of an end where a shaft goes on, to that of the largest slice; where less is cut off, the bone ends
-_AIR_HU = -1000
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ class WristSuite(Suite):
 
 
 def bone_ct(folder: Path, bone: str) -> CTVolume:
-    """The volume of a bone as a CT in HU, whose shaft goes on straight; around the bone there is air.
+    """The volume of a bone as a CT in HU; around the bone there is air.
 
     Args:
         folder: the data.
@@ -103,40 +96,23 @@ def bone_ct(folder: Path, bone: str) -> CTVolume:
 
 
 def bone_labels(ct: CTVolume, bone: str) -> BoneLabels:
-    """All of the bone's volume that is not air, by the bone's name; the continued shaft is not labelled."""
-    labels = (ct.hu > _AIR_HU).astype(np.uint8)
-    added = _added_slices(ct.spacing[2])
-    labels[:added], labels[-added:] = 0, 0
-    return BoneLabels(labels, ct.ijk_to_ras, {1: bone})
+    """All of the bone's volume that is not air, by the bone's name."""
+    return BoneLabels((ct.hu > -1000).astype(np.uint8), ct.ijk_to_ras, {1: bone})
 
 
 def _bone_image(folder: Path, bone: str) -> sitk.Image:
-    """HU of a bone, and of its shaft beyond it, with their place in LPS; -1000 HU around them, as nowhere within."""
+    """HU of a bone with its place in LPS; -1000 HU around it, as nowhere within."""
     file = folder / "models" / f"{BONES[bone]}.tif"
     if not file.is_file():
         raise InputError(f"The folder {folder} has no models/{file.name}; give the folder of the wrist data with --data.")
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(file))).astype(np.int16)
     # The scanner's 12 bits are HU + 1024; the cut-out's background is 0.
-    hu = np.where(values > 0, np.maximum(values - 1024, _AIR_HU + 1), _AIR_HU).astype(np.int16)
+    image = sitk.GetImageFromArray(np.where(values > 0, np.maximum(values - 1024, -999), -1000).astype(np.int16))
     spacing = np.array(_references(folder)["voxel_mm"])
-    continued = _continued(hu, _added_slices(spacing[2]))
-    image = sitk.GetImageFromArray(continued)
     image.SetSpacing(spacing.tolist())
     image.SetDirection(_BONE_TO_LPS.ravel().tolist())
-    image.SetOrigin((-_BONE_TO_LPS @ ((np.array(continued.shape[::-1]) - 1) / 2 * spacing)).tolist())
+    image.SetOrigin((-_BONE_TO_LPS @ ((np.array(values.shape[::-1]) - 1) / 2 * spacing)).tolist())
     return image
-
-
-def _added_slices(spacing: float) -> int:
-    return round(SHAFT_MM / spacing)
-
-
-def _continued(hu: npt.NDArray[np.int16], count: int) -> npt.NDArray[np.int16]:
-    """A bone [k, j, i] with so many slices more at both ends: of its shaft where it is cut off there, of air where it ends."""
-    areas = np.count_nonzero(hu > _AIR_HU, axis=(1, 2))
-    ends = [hu[end] if areas[end] > _LEAST_CUT * areas.max() else np.full_like(hu[end], _AIR_HU) for end in (0, -1)]
-    first, last = (np.repeat(end[None], count, axis=0) for end in ends)
-    return np.concatenate([first, hu, last])
 
 
 def _view(folder: Path, frame: str, camera: str) -> View:
