@@ -13,7 +13,7 @@ from XRayRegistrationLib.metrics import PoseError
 def case(mtre: float | None, verdict: str = "check", expected: float | None = None, similarity: float | None = None) -> CaseResult:
     """A case of which only these count."""
     error = None if mtre is None else PoseError(mtre, mtre, mtre, mtre, mtre, mtre, mtre)
-    evidence = None if mtre is None else Evidence(verdict, expected, similarity, similarity, 20.0, 0.5, 1.0)
+    evidence = None if mtre is None else Evidence(verdict, expected, similarity, similarity, 20.0, 0.5, 1.0, 0.1, 0.1)
     return CaseResult(1, CArmView(), np.eye(4), None if mtre is None else np.eye(4), error, error, evidence, 1.0, 1.0, {}, "")
 
 

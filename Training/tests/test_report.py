@@ -46,7 +46,7 @@ def results(small_suite: SimulatedSuite, patient: Patient) -> list[CaseResult]:
         pose = move_pose(case.ras_to_camera, (0, 0, 700), number * np.array([1e-5, 0, 0, 1e-2, 0, 1]))
         error = pose_error(pose, case.ras_to_camera, case.view.camera, patient.surface_points, patient.centroid)
         view = CArmView.from_pose(case.ras_to_camera, patient.centroid)
-        evidence = Evidence("check", None, 0.9, 0.5, 20.0, 0.5, 1.0)
+        evidence = Evidence("check", None, 0.9, 0.5, 20.0, 0.5, 1.0, 0.1, 0.1)
         steps = {"normalise": 0.1, "network": 0.3, "pose": 0.1, "refine": 0.5}
         results.append(CaseResult(number, view, case.ras_to_camera, pose, error, error, evidence, 1.0, 0.5, steps, ""))
     failed = CaseResult(4, view, case.ras_to_camera, None, None, None, None, 1.0, 1.0, {}, "Only <b>2</b> & no more.")

@@ -60,7 +60,7 @@ def registration(patient: SmallPatient, true_ras_to_rig: FloatArray) -> Registra
         correspondences.append(Correspondences(pixels, points, rng.uniform(0.5, 3, len(points)), coarse, to_camera))
     estimate = solve_pose(correspondences)
     refined = move_pose(estimate.ras_to_rig, pivot, (0.005, 0.0, 0.0, 1.0, 0.0, 0.0))
-    refinement = Refinement(refined, estimate.ras_to_rig, 0.8, 0.9)
+    refinement = Refinement(refined, estimate.ras_to_rig, 0.8, 0.9, 0.1, 0.1)
     seconds = {"pose": 0.1, "refine": 0.2}
     return Registration(refined, tuple(views), estimate.ras_to_rig, "model", tuple(correspondences), estimate, refinement, seconds)
 

@@ -23,7 +23,7 @@ def judged(registration: Registration, certainty: float, similarity: float, befo
     *others, last = registration.correspondences
     seen = (*others, replace(last, sigma_mm=last.sigma_mm * last.certainty / certainty))
     assert registration.refinement is not None
-    refinement = Refinement(registration.ras_to_rig, registration.start, before, similarity)
+    refinement = Refinement(registration.ras_to_rig, registration.start, before, similarity, 0.1, 0.1)
     return judge(replace(registration, correspondences=seen, refinement=refinement))
 
 

@@ -144,11 +144,6 @@ def _require_points(views: Sequence[Correspondences]) -> None:
                 f"Only {len(view.sigma_mm)} points of the bone were recognised in X-ray {number}, but a pose needs at least "
                 f"{MINIMUM_POINTS}; use an X-ray that shows more of the bone."
             )
-        if view.certainty < MINIMUM_EXTENT_DEVIATIONS:
-            raise PoseNotFoundError(
-                f"The points recognised in X-ray {number} are too uncertain for a pose; use an X-ray that shows the bone, and a model "
-                "that knows such X-rays."
-            )
 
 
 def _require_agreement(views: Sequence[Correspondences], pose: FloatArray, distances: Sequence[FloatArray]) -> None:
@@ -160,6 +155,12 @@ def _require_agreement(views: Sequence[Correspondences], pose: FloatArray, dista
             raise PoseNotFoundError(
                 f"Only {agreeing} of {len(distance)} recognised points in X-ray {number} agree on one pose; check that the X-ray "
                 "shows this patient's bone, its polarity and its geometry."
+            )
+        # Of those that agree: beside the bone other bones may be taken for it, with points that say themselves that they are guesses.
+        if view.subset(distance < INLIER_DEVIATIONS).certainty < MINIMUM_EXTENT_DEVIATIONS:
+            raise PoseNotFoundError(
+                f"The points recognised in X-ray {number} are too uncertain for a pose; use an X-ray that shows the bone, and a model "
+                "that knows such X-rays."
             )
 
 

@@ -26,6 +26,8 @@ class Evidence:
         inlier_share: least of the views': share of the recognised points that agree with the network's pose.
         residual_pixels: root mean square distance of the inliers' projections from their image points, pixels of the network; None
             where its points gave no pose.
+        precision_mm: of the refinement, see `refine.Refinement`; None without one.
+        last_step_mm: the same.
     """
 
     verdict: str
@@ -35,6 +37,8 @@ class Evidence:
     certainty: float
     inlier_share: float
     residual_pixels: float | None
+    precision_mm: float | None
+    last_step_mm: float | None
 
     @classmethod
     def of(cls, registration: Registration) -> Evidence:
@@ -48,6 +52,8 @@ class Evidence:
             min(view.certainty for view in registration.correspondences),
             min(float(inliers.mean()) for inliers in estimate.inliers) if estimate else 0.0,
             estimate.rms_residual_pixels if estimate else None,
+            refinement.precision_mm if refinement else None,
+            refinement.last_step_mm if refinement else None,
         )
 
 
