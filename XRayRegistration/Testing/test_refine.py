@@ -11,7 +11,7 @@ from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, move_pose, tran
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.projector import Projector
 from small_patient import CENTRE_RAS, SmallPatient
-from XRayRegistrationLib.comparison import beyond_ct
+from XRayRegistrationLib.body_end import beyond_ct
 from XRayRegistrationLib.metrics import pose_error
 from XRayRegistrationLib.refine import Refiner
 from XRayRegistrationLib.view import View

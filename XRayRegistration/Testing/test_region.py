@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from DRRSimulatorLib.camera import Camera, CArmView, transform_points
 from small_patient import CENTRE_RAS, SmallPatient
-from XRayRegistrationLib.region import around_bone
+from XRayRegistrationLib.body import Body, Placement
+from XRayRegistrationLib.region import around_bones
 
 # A camera that sees half a metre: the bone of the small patient fills little of it.
 WIDE = Camera.centred(1000.0, 1.0, (700, 800))
@@ -16,7 +17,7 @@ WIDE = Camera.centred(1000.0, 1.0, (700, 800))
 def test_a_small_bone_is_cut_out_with_a_margin_and_the_same_rays(patient: SmallPatient, offset_mm: tuple[float, float]) -> None:
     pose = CArmView(10, 5, 0, offset_mm, 800).ras_to_camera(CENTRE_RAS)
     view = patient.view(pose, WIDE, np.eye(4))
-    part = around_bone(view, patient.projector, pose)
+    part = around_bones(view, [Body(patient.projector, CENTRE_RAS)], Placement(pose[None]))
     assert part.camera.image_size[0] < 500 and part.camera.image_size[1] < 500
     hits = patient.projector.scene_coordinates(WIDE, pose[None]).numpy()[0]
     row, column = np.nonzero(np.isfinite(hits[0]))
@@ -24,7 +25,7 @@ def test_a_small_bone_is_cut_out_with_a_margin_and_the_same_rays(patient: SmallP
     placed = part.camera.project(transform_points(pose, points))
     assert part.camera.contains(placed).all()  # all of the bone is in it, at the places that the part's camera says
     left, top = (WIDE.project(transform_points(pose, points)) - placed)[0].round().astype(int)
-    np.testing.assert_allclose(placed + (left, top), np.stack([column, row], axis=1), atol=0.01)
+    np.testing.assert_allclose(placed + np.array([left, top]), np.stack([column, row], axis=1), atol=0.01)
     rows, columns = part.camera.image_size
     np.testing.assert_array_equal(part.xray.pixels, view.xray.pixels[top : top + rows, left : left + columns])
 
@@ -33,6 +34,6 @@ def test_a_bone_that_fills_the_image_or_is_not_in_it_leaves_the_image_whole(pati
     narrow = Camera.centred(1000.0, 1.0, (120, 120))
     pose = CArmView(0, 0, 0, (0, 0), 700).ras_to_camera(CENTRE_RAS)
     view = patient.view(pose, narrow, np.eye(4))
-    assert around_bone(view, patient.projector, pose) is view
+    assert around_bones(view, [Body(patient.projector, CENTRE_RAS)], Placement(pose[None])) is view
     beside = CArmView(0, 0, 0, (3000, 0), 700).ras_to_camera(CENTRE_RAS)
-    assert around_bone(view, patient.projector, beside) is view
+    assert around_bones(view, [Body(patient.projector, CENTRE_RAS)], Placement(beside[None])) is view

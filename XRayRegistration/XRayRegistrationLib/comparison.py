@@ -1,4 +1,4 @@
-"""How much X-rays and DRRs differ, both normalised locally, and how that changes with the pose.
+"""How much X-rays and DRRs differ, both normalised locally, and how that changes with the poses and the distance of the detector.
 
 Only pixels are compared that tell something in both images: those of the X-ray's field that are neither black nor white, where
 windows and detectors cut off, and of the DRR those whose rays do not pass where the CT cuts the patient off.
@@ -7,25 +7,20 @@ windows and detectors cut off, and of the DRR those whose rays do not pass where
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray
-from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.projector import Projector
 
+from .body import POSE_PARAMETERS, Body, Placement
 from .local_normalisation import FloatImage, LocalNormalisation
 from .view import View
 
-TISSUE_HU = -500.0  # between lung and air; what is denser attenuates
-CUT_REACH_MM = 200.0  # as far as this beyond the CT the patient is taken to go on
-CUT_VOXEL_MM = 4.0
-CUT_AREA = 0.5  # of a face's tissue to that of the slice with most
-BONE_HU = 300.0
-CUT_BONE_AREA = 0.1  # the same of its bone
 SHADOW = 0.02  # a line integral above it shows
 EDGE = 0.06  # share of the longer side; as far around what a DRR shows, its outline is compared
+DISTANCE_STEP = 1e-3  # relative, of the finite differences by the source-to-detector distance
 LEAST_SHARE = 0.2  # of the field; where less is comparable, the whole field is compared all the same
 
 
@@ -70,51 +65,24 @@ class ScaledView:
         return cls(view.camera.resized((rows, columns)), view.rig_to_camera, image, field, level.neighbourhood)
 
 
-def beyond_ct(ct: CTVolume, device: str = "cpu") -> Projector:
-    """The patient where the CT does not show it: its line integrals are positive for rays that miss a part of the patient in the CT.
-
-    A face cuts the patient if it holds much tissue or some bone for a slice parallel to it; there the tissue is continued straight
-    on. Skin that touches a face is left out: hardly anything follows, and all rays along a side would count as cut off.
-    """
-    step = [max(1, round(CUT_VOXEL_MM / spacing)) for spacing in reversed(ct.spacing)]
-    faces = _cut_faces(ct.hu, step)
-    reach = [round(CUT_REACH_MM / (n * spacing)) for n, spacing in zip(step, reversed(ct.spacing), strict=True)]
-    inside = tuple(slice(n, n + size) for n, size in zip(reach, faces.shape, strict=True))
-    continued = np.pad(faces, [(n, n) for n in reach], mode="edge").astype(np.float32)
-    continued[inside] = 0
-    ijk_to_ras = ct.ijk_to_ras.copy()
-    ijk_to_ras[:3, :3] *= step[::-1]
-    ijk_to_ras[:3, 3] -= ijk_to_ras[:3, :3] @ reach[::-1]
-    return Projector(continued, np.zeros_like(continued), [], ijk_to_ras, device)
-
-
-def _cut_faces(hu: npt.NDArray[np.float32], step: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Tissue at the faces of a volume that cut the patient, at every step-th voxel along each axis; elsewhere False."""
-    coarse = hu[:: step[0], :: step[1], :: step[2]]
-    faces = np.zeros(coarse.shape, dtype=np.bool_)
-    for axis in range(3):
-        within_slice = tuple(slice(None, None, step[other]) for other in range(3) if other != axis)
-        slices, marked = np.moveaxis(coarse, axis, 0), np.moveaxis(faces, axis, 0)
-        for end in (0, -1):
-            face = np.moveaxis(hu, axis, 0)[end][within_slice]
-            for level, least in ((TISSUE_HU, CUT_AREA), (BONE_HU, CUT_BONE_AREA)):
-                largest = np.count_nonzero(slices > level, axis=(1, 2)).max()
-                if np.count_nonzero(face > level) > least * largest:
-                    marked[end] = face > TISSUE_HU
-    return faces
-
-
 class Comparison:
-    """X-rays and DRRs at one level, on the pixels that are comparable at one pose (4, 4) ras_to_rig and poses near to it."""
+    """X-rays and DRRs at one level, on the pixels that are comparable at one placement of the bodies and placements near to it."""
 
-    def __init__(self, projector: Projector, beyond: Projector, views: Sequence[ScaledView], pose: FloatArray) -> None:
-        self.projector = projector
+    def __init__(self, bodies: Sequence[Body], beyond: Projector, views: Sequence[ScaledView], placement: Placement) -> None:
+        """Find the pixels that are comparable.
+
+        Args:
+            bodies: what the DRRs are made of.
+            beyond: what the CT does not show of the patient, as `beyond_ct` makes it; it moves with the first body.
+            views: the X-rays.
+            placement: of the bodies, about.
+        """
+        self.bodies = bodies
         self.views = views
         self.normalise: list[LocalNormalisation] = []
         for view in views:
-            placed = (view.rig_to_camera @ pose)[None]
-            cut = beyond.line_integrals(view.camera, placed).numpy()[0].sum(axis=0) > 0
-            empty = _far_from_content(projector.line_integrals(view.camera, placed).numpy()[0].sum(axis=0))
+            cut = _integrals(beyond, view, placement.camera(view.camera), placement.poses[0]) > 0
+            empty = _far_from_content(self._integrals(view, placement))
             field = np.where(cut | empty, np.float32(0), view.field)
             comparable = field if field.sum() >= LEAST_SHARE * view.field.sum() else view.field
             self.normalise.append(LocalNormalisation(comparable, view.neighbourhood))
@@ -125,40 +93,66 @@ class Comparison:
         """Pixels of all views that are compared."""
         return sum(int(np.count_nonzero(normalise.field)) for normalise in self.normalise)
 
-    def differences(self, pose: FloatArray) -> FloatArray:
-        """(pixels of all views,) differences of X-rays and DRRs in local standard deviations at a pose."""
-        views = zip(self._drrs(pose), self.xrays, self.normalise, strict=True)
+    def differences(self, placement: Placement) -> FloatArray:
+        """(pixels of all views,) differences of X-rays and DRRs in local standard deviations."""
+        views = zip(self._drrs(placement), self.xrays, self.normalise, strict=True)
         return np.concatenate([(drr - xray)[normalise.field > 0] for drr, xray, normalise in views]).astype(np.float64)
 
-    def derivatives(self, pose: FloatArray, pivot_ras: FloatArray) -> FloatArray:
-        """(pixels of all views, 6) derivatives of the differences by a small motion of the patient in the rig's frame.
+    def derivatives(self, placement: Placement, distance: bool = False) -> FloatArray:
+        """(pixels of all views, 6 * bodies) derivatives of the differences by a small `Placement.moved`.
 
-        The motion is a rotation vector (rad) about the pivot, and a translation (mm).
+        With `distance` they have one more column, by the logarithm of the source-to-detector distance.
         """
         changes = []
         for view, normalise in zip(self.views, self.normalise, strict=True):
-            placed = (view.rig_to_camera @ pose)[None]
-            image = self.projector.line_integrals_and_derivatives(view.camera, placed, pivot_ras).numpy()[0]
-            _, by_camera = normalise.with_derivatives(image[0], image[1:])
-            at_pixels = by_camera[:, normalise.field > 0].astype(np.float64)
-            rotation = view.rig_to_camera[:3, :3]  # both vectors of a motion turn with the frame
-            changes.append(np.concatenate([rotation.T @ at_pixels[:3], rotation.T @ at_pixels[3:]]).T)
+            rendered = [
+                body.projector.line_integrals_and_derivatives(
+                    placement.camera(view.camera), (view.rig_to_camera @ pose)[None], body.centre_ras
+                ).numpy()[0]
+                for body, pose in zip(self.bodies, placement.poses, strict=True)
+            ]
+            image, by_camera = sum(part[0] for part in rendered), np.concatenate([part[1:] for part in rendered])
+            if distance:
+                by_camera = np.concatenate([by_camera, self._by_distance(view, placement)[None]])
+            _, normal_changes = normalise.with_derivatives(image, by_camera)
+            at_pixels = normal_changes[:, normalise.field > 0].astype(np.float64)
+            vectors = at_pixels[: POSE_PARAMETERS * len(self.bodies)].reshape(-1, 3, at_pixels.shape[1])
+            in_rig = view.rig_to_camera[:3, :3].T @ vectors  # both vectors of a motion turn with the frame
+            further = at_pixels[POSE_PARAMETERS * len(self.bodies) :]
+            changes.append(np.concatenate([in_rig.reshape(-1, at_pixels.shape[1]), further]).T)
         return np.concatenate(changes)
 
-    def similarity(self, pose: FloatArray) -> float:
+    def similarity(self, placement: Placement) -> float:
         """Mean correlation of the locally normalised images over all views, -1 to 1."""
         values = []
-        for drr, xray in zip(self._drrs(pose), self.xrays, strict=True):
+        for drr, xray in zip(self._drrs(placement), self.xrays, strict=True):
             values.append(float((drr * xray).sum() / max(float(np.linalg.norm(drr) * np.linalg.norm(xray)), 1e-12)))
         return float(np.mean(values))
 
-    def _drrs(self, pose: FloatArray) -> list[FloatImage]:
+    def _drrs(self, placement: Placement) -> list[FloatImage]:
         """Normalised DRR of every view."""
-        rendered = []
-        for view, normalise in zip(self.views, self.normalise, strict=True):
-            integrals = self.projector.line_integrals(view.camera, (view.rig_to_camera @ pose)[None]).numpy()[0]
-            rendered.append(normalise(integrals.sum(axis=0)))
-        return rendered
+        return [normalise(self._integrals(view, placement)) for view, normalise in zip(self.views, self.normalise, strict=True)]
+
+    def _integrals(self, view: ScaledView, placement: Placement) -> FloatImage:
+        """Line integrals [row, column] of all bodies."""
+        camera = placement.camera(view.camera)
+        parts = [_integrals(body.projector, view, camera, pose) for body, pose in zip(self.bodies, placement.poses, strict=True)]
+        total: FloatImage = np.sum(parts, axis=0)
+        return total
+
+    def _by_distance(self, view: ScaledView, placement: Placement) -> FloatImage:
+        """Derivative [row, column] of the line integrals by the logarithm of the source-to-detector distance."""
+        nearer, farther = (
+            self._integrals(view, replace(placement, distance_factor=placement.distance_factor * np.exp(step)))
+            for step in (-DISTANCE_STEP, DISTANCE_STEP)
+        )
+        change: FloatImage = (farther - nearer) / np.float32(2 * DISTANCE_STEP)
+        return change
+
+
+def _integrals(projector: Projector, view: ScaledView, camera: Camera, pose: FloatArray) -> FloatImage:
+    integrals: FloatImage = projector.line_integrals(camera, (view.rig_to_camera @ pose)[None]).numpy()[0].sum(axis=0)
+    return integrals
 
 
 def _far_from_content(drr: FloatImage) -> npt.NDArray[np.bool_]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from DRRSimulatorLib.camera import FloatArray
-from DRRSimulatorLib.projector import Projector
+from collections.abc import Sequence
 
+import numpy as np
+
+from .body import Body, Placement
 from .view import View
 
 GRID = 96  # pixels along the longer side of the image that the bone is looked for in
@@ -14,16 +15,19 @@ WORTH_CROPPING = 0.5  # share of the image's area; a larger region is no gain
 SMALLEST_SIDE = 48  # pixels
 
 
-def around_bone(view: View, projector: Projector, ras_to_rig: FloatArray) -> View:
-    """A view cropped to its labelled bones at a pose (4, 4); the whole view where they fill most of it, or are not in it.
+def around_bones(view: View, bodies: Sequence[Body], placement: Placement) -> View:
+    """A view cropped to the bones of bodies at a placement; the whole view where they fill most of it, or are not in it.
 
     Refinement compares images of a fixed size: of a small bone in a large X-ray it would see a few pixels only.
     """
     rows, columns = view.camera.image_size
     step = max(1.0, max(rows, columns) / GRID)
-    camera = view.camera.resized((max(1, round(rows / step)), max(1, round(columns / step))))
-    coordinates = projector.scene_coordinates(camera, (view.rig_to_camera @ ras_to_rig)[None]).numpy()[0]
-    row, column = np.nonzero(np.isfinite(coordinates).any(axis=0))
+    camera = placement.camera(view.camera.resized((max(1, round(rows / step)), max(1, round(columns / step)))))
+    shown = [
+        np.isfinite(body.projector.scene_coordinates(camera, (view.rig_to_camera @ pose)[None]).numpy()[0]).any(axis=0)
+        for body, pose in zip(bodies, placement.poses, strict=True)
+    ]
+    row, column = np.nonzero(np.any(shown, axis=0))
     if not len(row):
         return view
     reach = 1 + MARGIN * max(np.ptp(row), np.ptp(column))
