@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
-from XRayRegistrationLib.pose import Correspondences, PoseEstimate, PoseNotFoundError, _ReprojectionFit, solve_pose
+from XRayRegistrationLib.pose import Correspondences, PoseEstimate, PoseNotFoundError, solve_pose
+from XRayRegistrationLib.reprojection import ReprojectionFit
 
 CAMERA = Camera(1020.0, (0.8, 0.9), (340, 384), (200.0, 160.0))  # pixels that are not square, an off-centre principal point
 CENTRE = np.array([20.0, -150.0, 900.0])
@@ -116,11 +117,50 @@ def test_the_jacobian_agrees_with_finite_differences(angle):
     rng = np.random.default_rng(1)
     poses, ras_to_rig = [view_pose(rng), view_pose(rng)], view_pose(rng)
     views = [correspondences(pose, rng, count=20, ras_to_rig=ras_to_rig) for pose in poses]
-    fit = _ReprojectionFit.at(ras_to_rig, CENTRE, views)
+    fit = ReprojectionFit.at(ras_to_rig, CENTRE, views)
     motion = np.array([0.6 * angle, 0.0, 0.8 * angle, 3.0, -5.0, 20.0])
     steps = 1e-5 * np.eye(6)
     numeric = np.stack([(fit.residuals(motion + step) - fit.residuals(motion - step)) / 2e-5 for step in steps], axis=1)
     np.testing.assert_allclose(fit.jacobian(motion), numeric, rtol=1e-6, atol=1e-7 * np.abs(numeric).max())
+
+
+def test_the_jacobian_by_the_distance_of_the_detector_is_the_residuals_derivative():
+    rng = np.random.default_rng(2)
+    ras_to_rig = view_pose(rng)
+    views = [correspondences(view_pose(rng), rng, count=20, ras_to_rig=ras_to_rig) for _ in range(2)]
+    fit = ReprojectionFit.at(ras_to_rig, CENTRE, views)
+    motion = np.array([0.1, -0.2, 0.05, 3.0, -5.0, 20.0, 0.07])
+    steps = 1e-5 * np.eye(7)
+    numeric = np.stack([(fit.residuals(motion + step) - fit.residuals(motion - step)) / 2e-5 for step in steps], axis=1)
+    np.testing.assert_allclose(fit.jacobian(motion), numeric, rtol=1e-6, atol=1e-7 * np.abs(numeric).max())
+
+
+@pytest.mark.parametrize("wrong", [0.9, 1.1])
+def test_two_views_tell_a_distance_of_the_detector_that_is_wrong_by_a_tenth(wrong):
+    rng = np.random.default_rng(3)
+    ras_to_rig = view_pose(rng)
+    views = [correspondences(view_pose(rng), rng, ras_to_rig=ras_to_rig).at_distance(wrong) for _ in range(2)]
+    estimate = solve_pose(views, sdd_unknown=True)
+    assert wrong * estimate.sdd_factor == pytest.approx(1.0, abs=0.01)
+    assert abs(wrong * estimate.sdd_factor - 1) < 3 * wrong * estimate.sdd_deviation
+    shift = transform_points(estimate.ras_to_rig, CENTRE[None]) - transform_points(ras_to_rig, CENTRE[None])
+    assert np.linalg.norm(shift) < 2
+
+
+def test_a_flat_object_leaves_the_distance_of_the_detector_as_it_was_given_and_says_so():
+    """From farther away with a farther detector a flat object parallel to it looks the same."""
+    rng = np.random.default_rng(4)
+    pose = np.eye(4)
+    pose[:3, 3] = (0.0, 0.0, 700.0) - CENTRE
+    true = correspondences(pose, rng, sigma_mm=(2.0, 4.0))
+    points = true.points_ras.copy()
+    points[:, 2] = CENTRE[2]
+    seen = points + rng.normal(0, 1, points.shape) * true.sigma_mm[:, None]
+    flat = replace(true, points_ras=points, points_image=CAMERA.project(transform_points(pose, seen)))
+    estimate = solve_pose([flat.at_distance(1.1)], sdd_unknown=True)
+    assert estimate.sdd_factor == pytest.approx(1.0, abs=0.02)
+    assert estimate.sdd_deviation > 0.1
+    assert solve_pose([flat]).sdd_deviation == 0
 
 
 @pytest.mark.parametrize("outliers", [0.1, 0.3, 0.5])

@@ -127,3 +127,18 @@ def test_rays_beyond_the_ct_are_those_that_miss_a_part_of_the_patient(patient: S
         column, row = np.rint(camera.project(transform_points(pose, middle[None, :3]))[0]).astype(int)
         assert missed[row, column] == expected
     assert not beyond_ct(patient.ct).line_integrals(camera, pose[None]).numpy().any()  # air is all around the whole patient
+
+
+@pytest.mark.parametrize("wrong", [0.9, 1.1])
+def test_two_views_tell_a_distance_of_the_detector_that_is_wrong_by_a_tenth(patient: SmallPatient, refiner: Refiner, wrong: float) -> None:
+    true = np.asarray(CArmView(0, 0, 0, (0, 0), 700).ras_to_camera(CENTRE_RAS))
+    side = move_pose(np.eye(4), np.array([0.0, 0.0, 700.0]), (0.0, np.pi / 2, 0.0, 0.0, 0.0, 0.0))
+    views = [patient.view(rig @ true, SQUARE, rig).at_distance(wrong) for rig in (np.eye(4), side)]
+    start = moved(true, (0.02, 0.02, -0.02, 2.0, -2.0, 8.0))
+    result = refiner.refine(views, start, sdd_unknown=True)
+    assert wrong * result.sdd_factor == pytest.approx(1.0, abs=0.005)
+    assert abs(wrong * result.sdd_factor - 1) < 3 * wrong * result.sdd_deviation
+    assert mtre(result.ras_to_rig, true, patient) < 0.5
+    known = refiner.refine(views, start)
+    assert known.sdd_factor == 1 and known.sdd_deviation == 0
+    assert known.similarity < result.similarity

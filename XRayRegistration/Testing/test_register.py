@@ -12,6 +12,7 @@ from DRRSimulatorLib.progress import Cancelled
 from oracle_network import OracleNetwork
 from small_patient import CENTRE_RAS, SmallPatient
 from XRayRegistrationLib.correspondences import network_image
+from XRayRegistrationLib.distance import at_distance
 from XRayRegistrationLib.metrics import pose_error
 from XRayRegistrationLib.model import Model, ModelDescription
 from XRayRegistrationLib.pose import PoseNotFoundError
@@ -68,6 +69,32 @@ def test_two_views_are_solved_in_the_frame_of_their_rig(patient: SmallPatient, d
     registration = register(case.views, patient.ct, case.model)
     assert mtre(registration.ras_to_rig, case.ras_to_rig, patient) < 0.05
     assert np.allclose(registration.ras_to_camera(1), rigs[1] @ registration.ras_to_rig)
+
+
+@pytest.mark.parametrize("refined", [False, True], ids=["network alone", "refined"])
+def test_a_distance_of_the_detector_that_is_not_known_is_found(
+    patient: SmallPatient, description: ModelDescription, refiner: Refiner, refined: bool
+) -> None:
+    """The results are told for the distance that was found."""
+    pivot = np.array([0.0, 0.0, 720.0])
+    rigs = [np.eye(4), move_pose(np.eye(4), pivot, (0.0, -1.2, 0.1, 0.0, 5.0, 0.0))]
+    case = setup(patient, description, rigs, [SQUARE, OBLONG])
+    views = [view.at_distance(1.08) for view in case.views]
+    cameras = [at_distance(network_image(view.image, view.camera, case.model)[1], 1 / 1.08) for view in views]
+    poses = [view.rig_to_camera @ case.ras_to_rig for view in views]
+    oracle = OracleNetwork(patient.projector, description, list(zip(cameras, poses, strict=True)))
+    registration = register(
+        views,
+        patient.ct,
+        Model(oracle, description),  # type: ignore[arg-type]
+        refiner if refined else None,
+        sdd_unknown=True,
+    )
+    assert mtre(registration.ras_to_rig, case.ras_to_rig, patient) < 1
+    for view, seen in zip(registration.views, registration.correspondences, strict=True):
+        assert view.camera.source_to_detector_distance == pytest.approx(1000, rel=0.005)
+        assert seen.camera.source_to_detector_distance == pytest.approx(view.camera.source_to_detector_distance)
+    assert 0 < registration.sdd_deviation < 0.02
 
 
 def test_the_same_seed_gives_the_same_pose(patient: SmallPatient, description: ModelDescription) -> None:

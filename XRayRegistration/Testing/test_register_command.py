@@ -159,6 +159,15 @@ def test_two_xrays_fix_the_depth_that_one_leaves_uncertain(run, inputs: Inputs, 
     assert max(first["mtre_mm"], second["mtre_mm"]) < 2 and max(first["depth_mm"], second["depth_mm"]) < 1
 
 
+def test_a_distance_that_is_not_known_is_found_and_told(run, inputs: Inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ended = run([*inputs.arguments(2), "--sdd-unknown"])
+    assert ended.code == 0, ended.err
+    first = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))["views"][0]
+    assert first["camera"]["source_to_detector_distance"] == pytest.approx(1000, abs=10)
+    assert first["source_to_detector_standard_deviation"] > 0
+    assert f"distance {first['camera']['source_to_detector_distance']:.0f} mm, with a standard deviation of" in ended.out
+
+
 def test_refinement_can_be_left_out(run, inputs: Inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert run([*inputs.arguments(), "--no-refine"]).code == 0
     result = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))
@@ -275,6 +284,10 @@ def bad_input(name: str, inputs: Inputs, folder: Path) -> list[str]:
     cases = {
         "model and start": [*good, f"--start={inputs.cameras[0]}"],
         "neither model nor refinement": [*without_model, "--no-refine"],
+        "bones without a model": [*without_model, "--per-bone"],
+        "bones without refinement": [*good, "--per-bone", "--no-refine"],
+        "bones at an unknown distance": [*good, "--per-bone", "--sdd-unknown"],
+        "bones of a model of one": [*good, "--per-bone"],
         "start without a pose": [*without_model, f"--start={inputs.model}"],
         "missing start": [*without_model, f"--start={file}"],
         "unknown geometry": without_camera,
@@ -320,6 +333,10 @@ BAD_INPUTS = {
     "unknown device": "abacus",
     "model and start": "either --model or --start",
     "neither model nor refinement": "leave out --no-refine",
+    "bones without a model": "leave out --per-bone",
+    "bones without refinement": "leave out --per-bone",
+    "bones at an unknown distance": "leave out --sdd-unknown",
+    "bones of a model of one": "only one",
     "start without a pose": "holds no pose",
     "missing start": "holds no pose",
     "cameras without poses": "unknown",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from DRRSimulatorLib.bone import BoneLabels, occupancy
 from DRRSimulatorLib.camera import Camera, FloatArray, move_pose, transform_points
 from DRRSimulatorLib.ct import CTVolume, hu_to_attenuation
 from DRRSimulatorLib.projector import Projector
+
+from .distance import at_distance
 
 SOFT_TISSUE_HU = 40.0
 POSE_PARAMETERS = 6  # of each body's motion: a rotation vector (rad) about its middle, and a translation (mm)
@@ -34,11 +37,11 @@ class Placement:
 
     Attributes:
         poses: 4x4 ras_to_rig of each body, (bodies, 4, 4).
-        distance_factor: true source-to-detector distances over those that the cameras tell.
+        sdd_factor: true source-to-detector distances over those that the cameras tell.
     """
 
     poses: FloatArray
-    distance_factor: float = 1.0
+    sdd_factor: float = 1.0
 
     def moved(self, bodies: Sequence[Body], motion: FloatArray) -> Placement:
         """The placement after a motion: six numbers for each body in the rig's frame; and the logarithm of a factor of the distances."""
@@ -48,16 +51,43 @@ class Placement:
             for pose, body, own in zip(self.poses, bodies, of_bodies, strict=True)
         ]
         further = motion[of_bodies.size :]
-        return Placement(np.stack(poses), self.distance_factor * float(np.exp(further.sum())))
+        return Placement(np.stack(poses), self.sdd_factor * float(np.exp(further.sum())))
 
     def camera(self, camera: Camera) -> Camera:
         """A camera at the distance that is true."""
-        return at_distance(camera, self.distance_factor)
+        return at_distance(camera, self.sdd_factor)
 
 
-def at_distance(camera: Camera, factor: float) -> Camera:
-    """A camera whose detector is so many times as far from the source."""
-    return replace(camera, source_to_detector_distance=factor * camera.source_to_detector_distance)
+class CastsRays(Protocol):
+    """What pictures are made with: a `Projector`, or `PosedBodies`."""
+
+    def line_integrals(self, camera: Camera, ras_to_camera: FloatArray) -> Any:
+        """As `Projector.line_integrals`."""
+
+    def scene_coordinates(self, camera: Camera, ras_to_camera: FloatArray) -> Any:
+        """As `Projector.scene_coordinates`."""
+
+
+class PosedBodies:
+    """Casts rays through bodies that have moved, each by itself, as a `Projector` does through a CT."""
+
+    def __init__(self, bodies: Sequence[Body], motions: FloatArray) -> None:
+        """Take bodies and how each has moved: (bodies, 4, 4) from the CT's RAS to RAS."""
+        self._bodies = list(zip(bodies, motions, strict=True))
+
+    def line_integrals(self, camera: Camera, ras_to_camera: FloatArray) -> Any:
+        """As `Projector.line_integrals`."""
+        import warp as wp
+
+        parts = [body.projector.line_integrals(camera, ras_to_camera @ motion).numpy() for body, motion in self._bodies]
+        return wp.array(np.sum(parts, axis=0), dtype=wp.float32, device="cpu")
+
+    def scene_coordinates(self, camera: Camera, ras_to_camera: FloatArray) -> Any:
+        """As `Projector.scene_coordinates`, for the labels of all bodies, in the RAS of the CT, where nothing has moved."""
+        import warp as wp
+
+        parts = [body.projector.scene_coordinates(camera, ras_to_camera @ motion).numpy() for body, motion in self._bodies]
+        return wp.array(np.concatenate(parts, axis=1), dtype=wp.float32, device="cpu")
 
 
 def body_of_each_bone(ct: CTVolume, bones: BoneLabels, device: str = "cpu") -> list[Body]:

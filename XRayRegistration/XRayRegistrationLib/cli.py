@@ -12,8 +12,11 @@ from DRRSimulatorLib.camera import CArmView, FloatArray
 from DRRSimulatorLib.commands import run_command
 from DRRSimulatorLib.errors import InputError
 
+from .body import CastsRays
 from .exposed_field import Polarity
 from .register import Registration
+
+POORLY_KNOWN = 0.01  # of the source-to-detector distance, as a standard deviation
 
 
 class PolarityOption(str, Enum):
@@ -46,6 +49,12 @@ def register_xrays(
         PolarityOption | None, typer.Option(help="intensity: bone dark; attenuation: bone bright; default: from the file, or guessed.")
     ] = None,
     refine: Annotated[bool, typer.Option(help="Sharpen the pose by comparing the X-rays with simulated ones.")] = True,
+    sdd_unknown: Annotated[
+        bool, typer.Option("--sdd-unknown", help="Find the source-to-detector distance as well; the one given is right to about a tenth.")
+    ] = False,
+    per_bone: Annotated[
+        bool, typer.Option("--per-bone", help="Give every bone of the model a pose of its own: joints move between CT and X-ray.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: CUDA where there is one.")] = "auto",
 ) -> None:
     """Find the pose of a CT relative to one X-ray, or to several of known geometry.
@@ -66,14 +75,15 @@ def register_xrays(
     from .plausibility import questions
     from .refine import Refiner
     from .register import register
+    from .register_bones import bones_in_place, register_bones, together
     from .result_files import RESEARCH_USE, agreement, write_results
     from .search import search_range
-    from .trust import judge
     from .view_files import read_start, read_views
 
     device = choose_device(device)
     _check_output(output)
     _check_start(model, start, refine)
+    _check_bones(per_bone, model, refine, sdd_unknown)
     trained = load_model(model, device) if model else None
     description = trained.description if trained else None
     views, truth = read_views(xray, camera or [], cast("Polarity | None", polarity and polarity.value), _geometry(sdd, pixel_spacing))
@@ -88,22 +98,35 @@ def register_xrays(
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
     if description:
         description.check_bones(bones)
-    projector = Projector.from_ct(volume, bones, device)
-    centre = np.array(description.centre_ras) if description else surface_points(bones).mean(axis=0)
-    refiner = Refiner(projector, centre, volume) if refine else None
+    surfaces = {name: bone_surface(bones, label) for label, name in bones.names.items()}
     pose = read_start(start, views) if start else None
     typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{_how(trained is not None, pose is not None, refine)}.")
-    first = trained or (search_range(views) if pose is None else pose)
-    result = register(views, volume, first, refiner)
+    of_bones: dict[str, Registration] = {}
+    shown: CastsRays
+    if per_bone and trained:
+        refiner = Refiner.of_bones(volume, bones, device)
+        of_bones = register_bones(views, volume, bones, trained, refiner)
+        result = together(list(of_bones.values()))
+        shown, surfaces = bones_in_place(of_bones, refiner, surfaces)
+        centres = {name: body.centre_ras for name, body in zip(of_bones, refiner.bodies, strict=True)}
+    else:
+        shown = projector = Projector.from_ct(volume, bones, device)
+        centre = np.array(description.centre_ras) if description else surface_points(bones).mean(axis=0)
+        first = trained or (search_range(views) if pose is None else pose)
+        result = register(views, volume, first, Refiner(projector, centre, volume) if refine else None, sdd_unknown=sdd_unknown)
+        centres = {"": centre}
     output.mkdir(parents=True, exist_ok=True)
-    surfaces = {name: bone_surface(bones, label) for label, name in bones.names.items()}
-    files = write_results(output, result, [path.name for path in xray], description, volume, surfaces, projector, truth)
+    files = write_results(output, result, [path.name for path in xray], description, volume, surfaces, shown, truth, of_bones)
     for number, path in enumerate(xray):
-        typer.echo(f"{path.name}: {pose_in_words(result, number, centre)} {agreement(result, number)}")
-    if result.estimate:
+        for name, registration in (of_bones or {"": result}).items():
+            words = f"{pose_in_words(registration, number, centres[name])} {agreement(registration, number)}"
+            typer.echo(f"{path.name}: {name}{': ' if name else ''}{words}")
+        if sdd_unknown:
+            typer.echo(f"{path.name}: {distance_in_words(result, number)}")
+    if result.estimate and not of_bones:
         typer.echo(f"The points agree to {result.estimate.rms_residual_pixels:.2f} pixels of the network's image (root mean square).")
-    verdict = judge(result)
-    typer.echo(f"Verdict: {verdict.level}. {verdict.reason}")
+    for name, registration in (of_bones or {"": result}).items():
+        _echo_verdict(name, registration)
     typer.echo(f"Found in {sum(result.seconds.values()):.1f} s. Wrote {', '.join(file.name for file in files)} to {output}.")
     typer.echo(RESEARCH_USE)
 
@@ -115,6 +138,25 @@ def pose_in_words(registration: Registration, view: int, centre_ras: FloatArray)
     secondary = f"{'CRAN' if seen.secondary_deg >= 0 else 'CAUD'} {abs(seen.secondary_deg):.1f}"
     distance = seen.source_to_point_mm
     return f"{primary}, {secondary}, rotated by {seen.roll_deg:.1f} degrees; the bone's centre is {distance:.1f} mm from the source."
+
+
+def distance_in_words(registration: Registration, view: int) -> str:
+    """The source-to-detector distance that was found, and how well it is known."""
+    distance = registration.views[view].camera.source_to_detector_distance
+    words = f"Source-to-detector distance {distance:.0f} mm, with a standard deviation of {registration.sdd_deviation * distance:.0f} mm."
+    if registration.sdd_deviation > POORLY_KNOWN:
+        words += (
+            " The X-ray hardly tells it, and the bone's distance from the source is as uncertain: from farther away with a farther "
+            "detector it looks nearly the same. An X-ray from another direction tells both."
+        )
+    return words
+
+
+def _echo_verdict(name: str, registration: Registration) -> None:
+    from .trust import judge
+
+    verdict = judge(registration)
+    typer.echo(f"Verdict{' on ' if name else ''}{name}: {verdict.level}. {verdict.reason}")
 
 
 def _how(has_model: bool, has_pose: bool, refine: bool) -> str:
@@ -129,6 +171,13 @@ def _check_start(model: Path | None, start: Path | None, refine: bool) -> None:
         raise InputError("Give either --model or --start; a given pose is refined without a model.")
     if not (model or refine):
         raise InputError("Without a --model the pose is found by refinement alone; leave out --no-refine.")
+
+
+def _check_bones(per_bone: bool, model: Path | None, refine: bool, sdd_unknown: bool) -> None:
+    if per_bone and not (model and refine):
+        raise InputError("Bones get poses of their own by a --model that knows them and by refinement; leave out --per-bone, or give both.")
+    if per_bone and sdd_unknown:
+        raise InputError("With --per-bone the source-to-detector distance must be known; leave out --sdd-unknown.")
 
 
 def _check_output(output: Path) -> None:

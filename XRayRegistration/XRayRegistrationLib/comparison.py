@@ -143,7 +143,7 @@ class Comparison:
     def _by_distance(self, view: ScaledView, placement: Placement) -> FloatImage:
         """Derivative [row, column] of the line integrals by the logarithm of the source-to-detector distance."""
         nearer, farther = (
-            self._integrals(view, replace(placement, distance_factor=placement.distance_factor * np.exp(step)))
+            self._integrals(view, replace(placement, sdd_factor=placement.sdd_factor * np.exp(step)))
             for step in (-DISTANCE_STEP, DISTANCE_STEP)
         )
         change: FloatImage = (farther - nearer) / np.float32(2 * DISTANCE_STEP)

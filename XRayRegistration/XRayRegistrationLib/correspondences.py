@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,19 @@ def find_correspondences(
     Returns:
         Correspondences in pixels of the network's output grid.
     """
+    return [joined(bones) for bones in find_correspondences_of_bones(images, cameras, rig_to_camera, model)]
+
+
+def joined(parts: Sequence[Correspondences]) -> Correspondences:
+    """The correspondences of several bones in one X-ray as those of one."""
+    points_image, points_ras = (np.concatenate([getattr(part, name) for part in parts]) for name in ("points_image", "points_ras"))
+    return replace(parts[0], points_image=points_image, points_ras=points_ras, sigma_mm=np.concatenate([part.sigma_mm for part in parts]))
+
+
+def find_correspondences_of_bones(
+    images: Sequence[torch.Tensor], cameras: Sequence[Camera], rig_to_camera: Sequence[FloatArray], model: Model
+) -> list[list[Correspondences]]:
+    """As `find_correspondences`, but for each view a list with one set for each bone, in the order of the model's labels."""
     import torch
 
     description, device = model.description, next(model.network.parameters()).device
@@ -71,9 +85,10 @@ def find_correspondences(
     for image, camera, to_camera in zip(images, cameras, rig_to_camera, strict=True):
         with torch.inference_mode():
             maps = model.network.scene_maps(image.to(device, memory_format=torch.channels_last))
-        bone = maps.mask_logits[0].cpu().numpy() > 0
-        coordinates, log_scale = maps.coordinates[0].cpu().numpy(), maps.log_scale[0].cpu().numpy()
-        found.append(_correspondences(bone, coordinates, log_scale, camera, to_camera, description.centre_ras, description.scale_mm))
+        masks = maps.mask_logits[0].cpu().numpy() > 0
+        coordinates, log_scales = maps.coordinates[0].cpu().numpy(), maps.log_scale[0].cpu().numpy()
+        bones = zip(masks, coordinates, log_scales, strict=True)
+        found.append([_correspondences(*bone, camera, to_camera, description.centre_ras, description.scale_mm) for bone in bones])
     return found
 
 
@@ -88,13 +103,13 @@ def _correspondences(
 ) -> Correspondences:
     from .network import SIGMA_PER_LAPLACE_SCALE
 
-    label, row, column = np.nonzero(bone)
-    points = coordinates.astype(np.float64).transpose(0, 3, 4, 1, 2)[label, row, column]
-    scales = log_scale.astype(np.float64).transpose(0, 2, 3, 1)[label, row, column]
+    row, column = np.nonzero(bone)
+    points = coordinates.astype(np.float64).transpose(2, 3, 0, 1)[row, column]
+    scales = log_scale.astype(np.float64).transpose(1, 2, 0)[row, column]
     return Correspondences(
         points_image=np.repeat(np.stack([column, row], axis=1).astype(np.float64), 2, axis=0),
         points_ras=points.reshape(-1, 3) * scale_mm + np.asarray(centre_ras),
         sigma_mm=SIGMA_PER_LAPLACE_SCALE * np.exp(scales.reshape(-1)) * scale_mm,
-        camera=camera.resized((bone.shape[1], bone.shape[2])),
+        camera=camera.resized((bone.shape[0], bone.shape[1])),
         rig_to_camera=rig_to_camera,
     )

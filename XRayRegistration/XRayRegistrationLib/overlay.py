@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.files import atomic_path
-from DRRSimulatorLib.projector import Projector
 
+from .body import CastsRays
 from .view import View
 from .xray import XRay, as_in_xray
 
@@ -50,7 +50,7 @@ def display_camera(camera: Camera, longer_side: int = DISPLAY_SIDE) -> Camera:
     return camera.resized((max(1, round(rows * scale)), max(1, round(columns * scale))))
 
 
-def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE) -> list[list[FloatArray]]:
+def outlines(projector: CastsRays, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE) -> list[list[FloatArray]]:
     """The outline of every bone as the X-ray shows it at a pose.
 
     Args:
@@ -78,7 +78,7 @@ def outlines(projector: Projector, camera: Camera, ras_to_camera: FloatArray, lo
 
 
 def comparison_drr(
-    projector: Projector, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE
+    projector: CastsRays, camera: Camera, ras_to_camera: FloatArray, longer_side: int = DISPLAY_SIDE
 ) -> npt.NDArray[np.float32]:
     """DRR at a pose in the pixels of `display_camera`: line integrals [row, column], dimensionless."""
     coarse = display_camera(camera, longer_side)
@@ -104,7 +104,7 @@ def display_range(pixels: npt.NDArray[np.float32], intensity: bool) -> tuple[flo
 
 
 def write_overlay(
-    path: Path, view: View, projector: Projector, ras_to_camera: FloatArray, caption: str, reference: FloatArray | None = None
+    path: Path, view: View, projector: CastsRays, ras_to_camera: FloatArray, caption: str, reference: FloatArray | None = None
 ) -> None:
     """Write a PNG picture: the X-ray with the bone's outline at a pose, the DRR at this pose, and the outline at a reference pose.
 

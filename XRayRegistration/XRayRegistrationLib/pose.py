@@ -19,14 +19,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid, move_pose, transform_points
+from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid
 from DRRSimulatorLib.errors import InputError
 
-BoolArray = npt.NDArray[np.bool_]
+from .distance import SDD_OPTIMISM, at_distance
+from .reprojection import PIXEL_NOISE, camera_points, deviations_in_pixels, fit_reprojection, residuals_in_pixels
 
-# Standard deviation of an image point along each axis, pixels: covers what sigma does not (distortion, rounding) and keeps a few
-# over-confident points from deciding the pose.
-PIXEL_NOISE = 0.5
+BoolArray = npt.NDArray[np.bool_]
 
 # Correspondences agree with a pose up to this distance in standard deviations; with Gaussian errors 99 % of the true ones do.
 INLIER_DEVIATIONS = 3.0
@@ -39,6 +38,9 @@ MINIMUM_EXTENT_DEVIATIONS = 5.0
 
 RANSAC_POINTS = 500  # of each view, at most
 RANSAC_MAXIMUM_SIGMA_MM = 5.0  # limits the threshold, lest anything agree with anything
+# Of an unknown source-to-detector distance: with one that is off by more than some hundredths, the rays of several views miss each other.
+SDD_FACTORS = np.exp(np.linspace(-0.2, 0.2, 9)).tolist()
+FAR_OFF_DEVIATIONS = 20.0
 CAUCHY_DEVIATIONS = 2.0  # where the robust loss turns from quadratic to logarithmic; 95 % efficient for Gaussian errors
 
 
@@ -88,6 +90,10 @@ class Correspondences:
         """Extent of the points in standard deviations of a point: how well the network tells where in the bone it looks."""
         return _extent(self.points_ras) / float(np.median(self.sigma_mm))
 
+    def at_distance(self, factor: float) -> Correspondences:
+        """The correspondences in a camera whose detector is so many times as far from the source."""
+        return replace(self, camera=at_distance(self.camera, factor))
+
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Correspondences:
         """The correspondences with some of the points only."""
         points_image, points_ras, sigma_mm = self.points_image[index], self.points_ras[index], self.sigma_mm[index]
@@ -105,34 +111,51 @@ class PoseEstimate:
         covariance: (6, 6) of the pose's error in the rig's frame: rotation vector (rad), then translation (mm) of the median of
             all views' `points_ras`. It takes the correspondences' errors as independent; those of neighbouring pixels are
             not, so it is optimistic.
+        sdd_factor: found source-to-detector distance over that of the cameras; 1 where it was taken as known.
+        sdd_deviation: standard deviation of the factor; 0 where it was taken as known.
     """
 
     ras_to_rig: FloatArray
     inliers: list[BoolArray]
     rms_residual_pixels: float
     covariance: FloatArray
+    sdd_factor: float = 1.0
+    sdd_deviation: float = 0.0
 
 
-def solve_pose(views: Sequence[Correspondences], seed: int = 0) -> PoseEstimate:
+def solve_pose(views: Sequence[Correspondences], seed: int = 0, sdd_unknown: bool = False) -> PoseEstimate:
     """Pose of the CT relative to a rig of one or several X-ray cameras that know their places to each other.
 
     The same views and seed give the same pose, but for rounding.
+
+    Args:
+        views: what each X-ray says.
+        seed: of the random choice of points.
+        sdd_unknown: find one factor of all source-to-detector distances as well; those given count as right to about a tenth.
 
     Raises:
         PoseNotFoundError: if a view has too few correspondences, too few of them agree, or the bone is behind a source.
     """
     _require_points(views)
+    pivot = np.median(np.concatenate([view.points_ras for view in views]), axis=0)
+    nearest = 1.0
+    if sdd_unknown:
+        nearest = _likely_sdd_factor(views, pivot, seed)
+        views = [view.at_distance(nearest) for view in views]
     start = _ransac_pose(views, seed)
-    distances = [_distances(view, start) for view in views]
+    distances = [distances_in_deviations(view, start) for view in views]
     _require_agreement(views, start, distances)
     overconfidence = _overconfidence(distances)
     limit = INLIER_DEVIATIONS * overconfidence
     agreeing = [view.subset(distance < limit) for view, distance in zip(views, distances, strict=True)]
-    pivot = np.median(np.concatenate([view.points_ras for view in views]), axis=0)
-    pose, covariance = _fit(agreeing, start, pivot, CAUCHY_DEVIATIONS * overconfidence)
-    inliers = [_distances(view, pose) < limit for view in views]
-    residuals = np.concatenate([_residuals(view, pose)[inlier] for view, inlier in zip(views, inliers, strict=True)])
-    return PoseEstimate(pose, inliers, float(np.sqrt((residuals**2).sum(axis=1).mean())), covariance)
+    sdd_known = np.log(nearest) if sdd_unknown else None
+    pose, factor, covariance = fit_reprojection(agreeing, start, pivot, CAUCHY_DEVIATIONS * overconfidence, sdd_known)
+    views = [view.at_distance(factor) for view in views]
+    inliers = [distances_in_deviations(view, pose) < limit for view in views]
+    residuals = np.concatenate([residuals_in_pixels(view, pose)[inlier] for view, inlier in zip(views, inliers, strict=True)])
+    rms = float(np.sqrt((residuals**2).sum(axis=1).mean()))
+    deviation = SDD_OPTIMISM * factor * float(np.sqrt(covariance[6, 6])) if sdd_unknown else 0.0
+    return PoseEstimate(pose, inliers, rms, covariance[:6, :6], nearest * factor, nearest * deviation)
 
 
 def _require_points(views: Sequence[Correspondences]) -> None:
@@ -146,9 +169,23 @@ def _require_points(views: Sequence[Correspondences]) -> None:
             )
 
 
+def _likely_sdd_factor(views: Sequence[Correspondences], pivot_ras: FloatArray, seed: int) -> float:
+    """A factor of the source-to-detector distances near the best: of several the one with which a pose fits most points, fitted."""
+    starts = []
+    for factor in SDD_FACTORS:
+        there = [view.at_distance(factor) for view in views]
+        pose = _ransac_pose(there, seed)
+        distances = np.concatenate([np.minimum(distances_in_deviations(view, pose), FAR_OFF_DEVIATIONS) for view in there])
+        starts.append((float(np.log1p((distances / CAUCHY_DEVIATIONS) ** 2).sum()), factor, pose))
+    _, factor, pose = min(starts, key=lambda start: start[0])
+    there = [view.at_distance(factor) for view in views]
+    _, further, _ = fit_reprojection(there, pose, pivot_ras, FAR_OFF_DEVIATIONS, np.log(factor))
+    return factor * further
+
+
 def _require_agreement(views: Sequence[Correspondences], pose: FloatArray, distances: Sequence[FloatArray]) -> None:
     for number, (view, distance) in enumerate(zip(views, distances, strict=True), start=1):
-        if np.median(_camera_points(view, pose)[:, 2]) <= 0:
+        if np.median(camera_points(view, pose)[:, 2]) <= 0:
             raise PoseNotFoundError(f"The bone would lie behind the source of X-ray {number}; check how the X-rays are placed.")
         agreeing = int((distance < INLIER_DEVIATIONS).sum())
         if agreeing < max(MINIMUM_POINTS, MINIMUM_INLIER_SHARE * len(distance)):
@@ -210,24 +247,9 @@ def _extent(points: FloatArray) -> float:
     return float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
 
 
-def _camera_points(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
-    return transform_points(view.rig_to_camera @ ras_to_rig, view.points_ras)
-
-
-def _deviations(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
-    """(N, 2) standard deviations of the reprojection residuals along columns and rows, pixels."""
-    depth = _camera_points(view, ras_to_rig)[:, 2:]
-    return np.hypot(np.asarray(view.camera.focal_lengths) * view.sigma_mm[:, None] / depth, PIXEL_NOISE)
-
-
-def _residuals(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
-    """(N, 2) from the image points to the projections, pixels; NaN behind the source."""
-    return view.camera.project(_camera_points(view, ras_to_rig)) - view.points_image
-
-
-def _distances(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
-    """(N,) lengths of the reprojection residuals in standard deviations; infinite behind the source."""
-    distances = np.linalg.norm(_residuals(view, ras_to_rig) / _deviations(view, ras_to_rig), axis=1)
+def distances_in_deviations(view: Correspondences, ras_to_rig: FloatArray) -> FloatArray:
+    """Lengths (N,) of the reprojection residuals at a pose (4, 4), in standard deviations; infinite behind the source."""
+    distances = np.linalg.norm(residuals_in_pixels(view, ras_to_rig) / deviations_in_pixels(view, ras_to_rig), axis=1)
     return np.nan_to_num(distances, nan=np.inf)
 
 
@@ -238,84 +260,3 @@ def _overconfidence(distances: Sequence[FloatArray]) -> float:
     """
     every = np.concatenate(distances)
     return max(1.0, float(np.median(every[every < 2 * INLIER_DEVIATIONS])) / math.sqrt(2 * math.log(2)))
-
-
-@dataclass(frozen=True)
-class _ReprojectionFit:
-    """Weighted reprojection residuals of all views as functions of a small motion away from a starting pose.
-
-    The motion (6,) is a rotation vector (rad) about a pivot and a translation (mm), both in the rig's frame: with the pivot amid
-    the points, the two hardly depend on each other.
-    """
-
-    start: FloatArray  # (4, 4) ras_to_rig
-    pivot: FloatArray  # (3,) in the rig's frame
-    arms: FloatArray  # (M, 3) from the pivot to the points at the start
-    rotations: FloatArray  # (M, 3, 3) from the rig to the point's camera
-    translations: FloatArray  # (M, 3) from the rig to the point's camera, mm
-    rays: FloatArray  # (M, 2) observed x/z and y/z
-    weights: FloatArray  # (M, 2) focal length over standard deviation, both in pixels
-
-    @classmethod
-    def at(cls, start: FloatArray, pivot_ras: FloatArray, views: Sequence[Correspondences]) -> _ReprojectionFit:
-        """The fit of all views, weighted with their deviations at the starting pose."""
-        rig_to_camera = np.repeat([view.rig_to_camera for view in views], [len(view.sigma_mm) for view in views], axis=0)
-        points = transform_points(start, np.concatenate([view.points_ras for view in views]))
-        pivot = transform_points(start, pivot_ras[None])[0]
-        rays = np.concatenate([view.rays for view in views])
-        weights = np.concatenate([view.camera.focal_lengths / _deviations(view, start) for view in views])
-        return cls(start, pivot, points - pivot, rig_to_camera[:, :3, :3], rig_to_camera[:, :3, 3], rays, weights)
-
-    def pose(self, motion: FloatArray) -> FloatArray:
-        """ras_to_rig (4, 4) after a motion."""
-        return move_pose(self.start, self.pivot, motion)
-
-    def residuals(self, motion: FloatArray) -> FloatArray:
-        """(2M,) in standard deviations."""
-        points = self._camera_points(self._turned_arms(motion), motion)
-        return ((points[:, :2] / points[:, 2:] - self.rays) * self.weights).ravel()
-
-    def jacobian(self, motion: FloatArray) -> FloatArray:
-        """(2M, 6) derivatives of the residuals with respect to the motion."""
-        arms = self._turned_arms(motion)
-        points = self._camera_points(arms, motion)
-        by_point = np.zeros((len(points), 2, 3))
-        by_point[:, 0, 0] = by_point[:, 1, 1] = 1.0
-        by_point[:, :, 2] = -points[:, :2] / points[:, 2:]
-        by_point *= (self.weights / points[:, 2:])[:, :, None]
-        by_translation = by_point @ self.rotations
-        by_rotation = np.cross(arms[:, None], by_translation) @ _left_jacobian(motion[:3])
-        return np.concatenate([by_rotation, by_translation], axis=2).reshape(-1, 6)
-
-    def _turned_arms(self, motion: FloatArray) -> FloatArray:
-        from scipy.spatial.transform import Rotation
-
-        return self.arms @ Rotation.from_rotvec(motion[:3]).as_matrix().T
-
-    def _camera_points(self, arms: FloatArray, motion: FloatArray) -> FloatArray:
-        return np.einsum("nij,nj->ni", self.rotations, arms + self.pivot + motion[3:]) + self.translations
-
-
-def _left_jacobian(vector: FloatArray) -> FloatArray:
-    """(3, 3) that turns changes of a rotation vector into small rotations applied after it (Sola et al., arXiv 1812.01537, eq. 145)."""
-    x, y, z = vector
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-4:  # the series: the fractions below lose their digits
-        return np.eye(3) + cross / 2 + cross @ cross / 6
-    return np.eye(3) + (1 - math.cos(angle)) / angle**2 * cross + (angle - math.sin(angle)) / angle**3 * cross @ cross
-
-
-def _fit(views: Sequence[Correspondences], start: FloatArray, pivot_ras: FloatArray, loss_scale: float) -> tuple[FloatArray, FloatArray]:
-    """Robust weighted least squares from a starting pose; ras_to_rig (4, 4) and its covariance (6, 6)."""
-    from scipy.optimize import least_squares
-
-    fit = _ReprojectionFit.at(start, pivot_ras, views)
-    solution = least_squares(fit.residuals, np.zeros(6), fit.jacobian, loss="cauchy", f_scale=loss_scale, x_scale="jac")
-    pose = fit.pose(solution.x)
-    # Covariance of an M-estimate (Huber, Robust Statistics, 1981, section 7.6) from the first two derivatives of the loss.
-    ratio = (solution.fun / loss_scale) ** 2
-    first, second = solution.fun / (1 + ratio), (1 - ratio) / (1 + ratio) ** 2
-    variance = (first**2).sum() / (first.size - 6) / second.mean() ** 2
-    jacobian = _ReprojectionFit.at(pose, pivot_ras, views).jacobian(np.zeros(6))
-    return pose, variance * np.linalg.inv(jacobian.T @ jacobian)

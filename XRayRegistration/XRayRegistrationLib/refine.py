@@ -22,6 +22,7 @@ from DRRSimulatorLib.projector import Projector
 from .body import POSE_PARAMETERS, Body, Placement, body_of_each_bone
 from .body_end import beyond_ct
 from .comparison import Comparison, Level, ScaledView
+from .distance import SDD_OPTIMISM
 from .region import around_bones
 from .view import View
 
@@ -55,8 +56,8 @@ class Refinement:
         precision_mm: how exactly the images determine the pose: standard deviation of a point on the bone by the curvature of the
             differences and what is left of them. As neighbouring pixels are not independent it is too small, but tells poor views.
         last_step_mm: how far the finest level moved such a point: levels that agree have found the same minimum.
-        distance_factor: found source-to-detector distance over that of the cameras; 1 where it was taken as known.
-        distance_deviation: standard deviation of the factor, by the curvature as well; 0 where it was taken as known.
+        sdd_factor: found source-to-detector distance over that of the cameras; 1 where it was taken as known.
+        sdd_deviation: standard deviation of the factor; 0 where it was taken as known.
     """
 
     ras_to_rig: FloatArray
@@ -65,8 +66,8 @@ class Refinement:
     similarity: float
     precision_mm: float
     last_step_mm: float
-    distance_factor: float = 1.0
-    distance_deviation: float = 0.0
+    sdd_factor: float = 1.0
+    sdd_deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class _Fit:
     precisions_mm: tuple[float, ...]
     last_steps_mm: tuple[float, ...]
     similarity: float = -1.0
-    distance_deviation: float = 0.0
+    sdd_deviation: float = 0.0
 
     @classmethod
     def none(cls, placement: Placement) -> _Fit:
@@ -119,16 +120,16 @@ class Refiner:
         return self.bodies[0].centre_ras
 
     def refine(
-        self, views: Sequence[View], ras_to_rig: FloatArray, report: Report = ignore_progress, distance_unknown: bool = False
+        self, views: Sequence[View], ras_to_rig: FloatArray, report: Report = ignore_progress, sdd_unknown: bool = False
     ) -> Refinement:
         """The pose near a starting pose (4x4) at which the DRRs match the X-rays best; it reports at every pose tried.
 
-        With `distance_unknown` the source-to-detector distance that is common to the views is found as well.
+        With `sdd_unknown` the source-to-detector distance that is common to the views is found as well.
         """
-        return self.refine_bodies(views, ras_to_rig[None], report, distance_unknown)[0]
+        return self.refine_bodies(views, ras_to_rig[None], report, sdd_unknown)[0]
 
     def refine_bodies(
-        self, views: Sequence[View], poses: FloatArray, report: Report = ignore_progress, distance_unknown: bool = False
+        self, views: Sequence[View], poses: FloatArray, report: Report = ignore_progress, sdd_unknown: bool = False
     ) -> list[Refinement]:
         """As `refine`, for the poses (bodies, 4, 4) of all bodies; the similarities of all are the same."""
         start = Placement(poses)
@@ -141,17 +142,17 @@ class Refiner:
         def try_pose() -> None:
             report(next(tried) / most, "Refining the pose")
 
-        refined = [self._through(levels, views, candidate, try_pose, distance_unknown) for candidate in starts]
+        refined = [self._through(levels, views, candidate, try_pose, sdd_unknown) for candidate in starts]
         before = self._similarity(self._scaled(views, start, levels[-1]), start)
         best = max([*refined, replace(_Fit.none(start), similarity=before)], key=lambda fit: fit.similarity)
         found = best.placement
         return [
-            Refinement(pose, own_start, before, best.similarity, precision, step, found.distance_factor, best.distance_deviation)
+            Refinement(pose, own_start, before, best.similarity, precision, step, found.sdd_factor, best.sdd_deviation)
             for pose, own_start, precision, step in zip(found.poses, poses, best.precisions_mm, best.last_steps_mm, strict=True)
         ]
 
     def refine_best(
-        self, views: Sequence[View], starts: Sequence[FloatArray], report: Report = ignore_progress, distance_unknown: bool = False
+        self, views: Sequence[View], starts: Sequence[FloatArray], report: Report = ignore_progress, sdd_unknown: bool = False
     ) -> Refinement:
         """The best of several starting poses (4x4), refined: all are refined at the coarsest level, then the most similar at all."""
         coarse, similarities = [], []
@@ -166,17 +167,17 @@ class Refiner:
         def report_rest(done: float, text: str) -> None:
             report(SHARE_OF_CHOOSING + (1 - SHARE_OF_CHOOSING) * done, text)
 
-        return self.refine(views, best, report_rest, distance_unknown)
+        return self.refine(views, best, report_rest, sdd_unknown)
 
     def _through(
-        self, levels: Sequence[Level], views: Sequence[View], start: Placement, try_pose: Callable[[], None], distance_unknown: bool
+        self, levels: Sequence[Level], views: Sequence[View], start: Placement, try_pose: Callable[[], None], sdd_unknown: bool
     ) -> _Fit:
         """A starting placement refined level by level."""
         fit = _Fit.none(start)
         for level in levels:
             before = fit.placement
             scaled = self._scaled(views, before, level)
-            fit = self._refine_at(scaled, before, try_pose, distance_unknown)
+            fit = self._refine_at(scaled, before, try_pose, sdd_unknown)
         pairs = zip(self.bodies, before.poses, fit.placement.poses, strict=True)
         steps = tuple(min(_distance(body.centre_ras, first, second), MOST_MM) for body, first, second in pairs)
         return replace(fit, last_steps_mm=steps, similarity=self._similarity(scaled, fit.placement))
@@ -198,21 +199,21 @@ class Refiner:
     def _similarity(self, views: Sequence[ScaledView], placement: Placement) -> float:
         return Comparison(self.bodies, self.beyond, views, placement).similarity(placement)
 
-    def _refine_at(self, views: Sequence[ScaledView], start: Placement, try_pose: Callable[[], None], distance_unknown: bool) -> _Fit:
+    def _refine_at(self, views: Sequence[ScaledView], start: Placement, try_pose: Callable[[], None], sdd_unknown: bool) -> _Fit:
         """The best placement near a starting one at one level; `try_pose` is called before each one tried."""
         from scipy.optimize import least_squares
 
         comparison = Comparison(self.bodies, self.beyond, views, start)
         if not comparison.pixel_count:
             return _Fit.none(start)
-        scale = np.array([*MOTION_SCALE * len(self.bodies), *[DISTANCE_SCALE] * distance_unknown])
+        scale = np.array([*MOTION_SCALE * len(self.bodies), *[DISTANCE_SCALE] * sdd_unknown])
 
         def residuals(motion: FloatArray) -> FloatArray:
             try_pose()
             return comparison.differences(start.moved(self.bodies, motion))
 
         def jacobian(motion: FloatArray) -> FloatArray:
-            changes = comparison.derivatives(start.moved(self.bodies, motion), distance_unknown)
+            changes = comparison.derivatives(start.moved(self.bodies, motion), sdd_unknown)
             for first in range(0, POSE_PARAMETERS * len(self.bodies), POSE_PARAMETERS):
                 turn = slice(first, first + 3)
                 changes[:, turn] = changes[:, turn] @ _further_turn(motion[turn])
@@ -224,11 +225,11 @@ class Refiner:
         placement = start.moved(self.bodies, solution.x)
         variances = _variances(solution.jac, 2 * solution.cost / max(len(solution.fun) - len(scale), 1))
         if variances is None:
-            return replace(_Fit.none(placement), distance_deviation=np.inf if distance_unknown else 0.0)
+            return replace(_Fit.none(placement), sdd_deviation=np.inf if sdd_unknown else 0.0)
         of_bodies = variances[: POSE_PARAMETERS * len(self.bodies)].reshape(-1, POSE_PARAMETERS)
-        deviation = float(np.sqrt(variances[-1])) * placement.distance_factor if distance_unknown else 0.0
+        deviation = SDD_OPTIMISM * float(np.sqrt(variances[-1])) * placement.sdd_factor if sdd_unknown else 0.0
         precisions = tuple(_precision(own) for own in of_bodies)
-        return replace(_Fit.none(placement), precisions_mm=precisions, distance_deviation=deviation)
+        return replace(_Fit.none(placement), precisions_mm=precisions, sdd_deviation=deviation)
 
 
 def _further_turn(rotation: FloatArray) -> FloatArray:

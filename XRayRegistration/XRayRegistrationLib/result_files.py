@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from DRRSimulatorLib.camera import FloatArray
+from DRRSimulatorLib.camera import FloatArray, invert_pose, transform_points
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.files import atomic_path
-from DRRSimulatorLib.projector import Projector
 from DRRSimulatorLib.surface import Surface
 
+from .body import CastsRays
 from .metrics import environment, pose_error
 from .model import ModelDescription
 from .overlay import write_overlay
 from .point_cloud import point_cloud, write_polydata
 from .register import Registration
+from .register_bones import motion_from
 from .scene_file import write_scene
 from .trust import judge
 
@@ -38,8 +39,9 @@ def write_results(
     description: ModelDescription | None,
     ct: CTVolume,
     surfaces: Mapping[str, Surface],
-    projector: Projector,
+    projector: CastsRays,
     reference: FloatArray | None = None,
+    bones: Mapping[str, Registration] | None = None,
 ) -> list[Path]:
     """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp (with a model) and scene.mrb; result.json comes last.
 
@@ -52,12 +54,16 @@ def write_results(
         surfaces: the bones' surfaces, by their names.
         projector: of the CT.
         reference: 4x4 ras_to_rig known to be true, where there is one.
+        bones: the registrations of bones that were registered each by itself; `registration` is that of all `together` then, and
+            surfaces and projector are those of the bones where they are relative to the first.
 
     Returns:
         The files written.
     """
     names = [Path(name).name for name in names]
-    numbers = result_numbers(registration, names, description, surfaces, reference)
+    numbers = result_numbers(registration, names, description, surfaces, None if bones else reference)
+    if bones:
+        numbers["bones"] = {name: _bone_numbers(bones, name, surfaces[name], reference) for name in bones}
     overlays = [folder / f"overlay_{number}.png" for number in range(1, len(names) + 1)]
     for number, (path, view) in enumerate(zip(overlays, registration.views, strict=True)):
         truth = None if reference is None else view.rig_to_camera @ reference
@@ -124,12 +130,27 @@ def _estimate_numbers(registration: Registration) -> dict[str, Any]:
     }
 
 
+def _bone_numbers(bones: Mapping[str, Registration], name: str, surface: Surface, reference: FloatArray | None) -> dict[str, Any]:
+    """The numbers of one of several bones; the surface is where the bone is relative to the first."""
+    first, bone = next(iter(bones.values())), bones[name]
+    own = replace(surface, points=transform_points(invert_pose(motion_from(first, bone)), surface.points).astype(np.float32))
+    return {
+        "verdict": asdict(judge(bone)),
+        "ras_to_rig": bone.ras_to_rig.tolist(),
+        "motion_relative_to_first_bone": motion_from(first, bone).tolist(),
+        "precision_mm": bone.refinement and bone.refinement.precision_mm,
+        "before_refinement": {"ras_to_rig": bone.start.tolist(), **_estimate_numbers(bone)},
+        "errors": None if reference is None else _errors(bone, {name: own}, reference),
+    }
+
+
 def _view_numbers(registration: Registration, number: int, name: str) -> dict[str, Any]:
     view = registration.views[number]
     return {
         "xray": name,
         "polarity": view.xray.polarity,
         "camera": view.camera.to_dict(),
+        "source_to_detector_standard_deviation": registration.sdd_deviation * view.camera.source_to_detector_distance,
         "rig_to_camera": view.rig_to_camera.tolist(),
         "ras_to_camera": registration.ras_to_camera(number).tolist(),
         **_recognised(registration, number),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
 from DRRSimulatorLib.ct import CTVolume
-from DRRSimulatorLib.projector import Projector
 from DRRSimulatorLib.surface import Surface, surface_to_polydata
 
+from .body import CastsRays
 from .mrml import SceneBundle
 from .overlay import comparison_drr, display_camera, display_range, outlines
 from .point_cloud import point_cloud
@@ -30,7 +30,7 @@ _CORONAL = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 
 
 def write_scene(
-    path: Path, registration: Registration, names: Sequence[str], ct: CTVolume, surfaces: Mapping[str, Surface], projector: Projector
+    path: Path, registration: Registration, names: Sequence[str], ct: CTVolume, surfaces: Mapping[str, Surface], projector: CastsRays
 ) -> None:
     """Write a scene bundle (.mrb).
 
@@ -73,7 +73,7 @@ def _add_point_cloud(scene: SceneBundle, registration: Registration) -> None:
     )
 
 
-def _add_view(scene: SceneBundle, registration: Registration, number: int, name: str, projector: Projector) -> str:
+def _add_view(scene: SceneBundle, registration: Registration, number: int, name: str, projector: CastsRays) -> str:
     """Add one X-ray with all that belongs to it; return the id of its volume."""
     view, pose = registration.views[number], registration.ras_to_camera(number)
     camera, distance = view.camera, view.camera.source_to_detector_distance

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.errors import InputError
 
+from .distance import at_distance
 from .xray import XRay, normalised
 
 
@@ -41,6 +42,10 @@ class View:
     def image(self) -> npt.NDArray[np.float32]:
         """The normalised image [row, column]: bone bright, about 0 to 1 inside the field, 0 outside."""
         return normalised(self.xray)
+
+    def at_distance(self, factor: float) -> View:
+        """The view with a detector that is so many times as far from the source."""
+        return View(self.xray, at_distance(self.camera, factor), self.rig_to_camera)
 
     def cropped(self, first_row: int, first_column: int, image_size: tuple[int, int]) -> View:
         """The view's image from a pixel on, as far as image_size (rows, columns)."""

@@ -11,7 +11,8 @@ import torch
 from DRRSimulatorLib.camera import FloatArray
 from XRayRegistrationLib.model import ModelDescription
 from XRayRegistrationLib.network import SIGMA_PER_LAPLACE_SCALE, SceneMaps
-from XRayRegistrationLib.pose import CAUCHY_DEVIATIONS, PIXEL_NOISE
+from XRayRegistrationLib.pose import CAUCHY_DEVIATIONS
+from XRayRegistrationLib.reprojection import PIXEL_NOISE
 
 # Pose errors count by their logarithm above this, in proportion below: halving an error is worth the same for an easy and a hard view.
 PROPORTIONAL_BELOW_MM = 2.0
