@@ -29,14 +29,26 @@ class Brightness(Enum):
 
 
 class ModelSource(Enum):
-    """Where the model comes from."""
+    """Where the model comes from, or what a pose starts from without one."""
 
     SAMPLE = "sample"
     FILE = "file"
+    SEARCH = "search"
+    POSITION = "position"
+
+    @property
+    def start(self) -> str:
+        """As `XRayRegistrationLogic.prepare` names it."""
+        return self.value if self in (ModelSource.SEARCH, ModelSource.POSITION) else "model"
 
     def label(self) -> str:
         """Text of the choice in the panel."""
-        return {ModelSource.SAMPLE: _("Model of the sample CT"), ModelSource.FILE: _("Model file")}[self]
+        return {
+            ModelSource.SAMPLE: _("Model of the sample CT"),
+            ModelSource.FILE: _("Model file"),
+            ModelSource.SEARCH: _("None: search for the pose"),
+            ModelSource.POSITION: _("None: start from the present position"),
+        }[self]
 
 
 class ComparisonMode(Enum):

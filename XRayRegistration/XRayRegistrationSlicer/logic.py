@@ -81,6 +81,7 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         refine: bool = True,
         forceCPU: bool = False,
         report: Report | None = None,
+        start: str = "model",
     ) -> RegistrationResult:
         """Find the pose of a CT relative to an X-ray, or to several of known geometry, and put the result into the scene.
 
@@ -96,6 +97,7 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
             refine: sharpen the pose by comparing the X-rays with simulated ones.
             forceCPU: do not use a GPU.
             report: called with the fraction done and a text.
+            start: "model"; or without one "search", or "position": where the camera of the first X-ray stands now.
 
         Raises:
             InputError: if an input cannot be used or no pose is found; the message says why.
@@ -104,7 +106,7 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         from DRRSimulatorSlicer.dependencies import Dependencies
 
         Dependencies().ensure("registration")
-        compute = self.prepare(xrayNodes, ctNode, modelPath, segmentationNode, polarity, refine, forceCPU)
+        compute = self.prepare(xrayNodes, ctNode, modelPath, segmentationNode, polarity, refine, forceCPU, start)
         return self.show(compute(report or ignore_progress))
 
     def prepare(
@@ -116,6 +118,7 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         polarity: str | None = None,
         refine: bool = True,
         forceCPU: bool = False,
+        start: str = "model",
     ) -> Callable[[Report], Outcome]:
         """Collect the input of a registration, quickly and in the main thread; arguments and errors as for `registerXRay`.
 
@@ -124,11 +127,21 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         """
         from XRayRegistrationLib.model import DEFAULT_MODEL
 
+        from .position import positionOf
         from .registration import Sources, prepareRegistration
 
         several = xrayNodes if isinstance(xrayNodes, Sequence) else [xrayNodes]
         sources = Sources(tuple(several), ctNode, segmentationNode, forceCPU)
-        return prepareRegistration(sources, Path(modelPath or DEFAULT_MODEL), polarity, refine, self._patients, self._models)
+        source: Path | np.ndarray | None = Path(modelPath or DEFAULT_MODEL)
+        if start != "model":
+            source = positionOf(several[0], ctNode) if start == "position" else None
+        return prepareRegistration(sources, source, polarity, refine, self._patients, self._models)
+
+    def hasPosition(self, xrayNode: slicer.vtkMRMLVolumeNode) -> bool:
+        """Whether an X-ray has a camera in the scene, where a registration can start from."""
+        from .position import cameraOf
+
+        return cameraOf(xrayNode) is not None
 
     def show(self, outcome: Outcome, inViews: bool = False) -> RegistrationResult:
         """Put what was computed into the scene, in the main thread.

@@ -14,10 +14,13 @@ from XRayRegistrationLib.model import DEFAULT_MODEL, ModelDescription, read_desc
 
 from .choices import ModelSource
 from .section import Lookup, Section, showAll
+from .xray_panel import selectedXRays
 
 
 def selectedModel(parameterNode: Any) -> Path | None:
-    """File of the model chosen; None while a file is still to be chosen."""
+    """File of the model chosen; None while a file is still to be chosen, and where none is wanted."""
+    if parameterNode.modelSource.start != "model":
+        return None
     if parameterNode.modelSource is ModelSource.SAMPLE:
         return DEFAULT_MODEL
     return Path(parameterNode.modelPath) if parameterNode.modelPath else None
@@ -39,7 +42,13 @@ class ModelPanel(Section):
         """Compare again if the CT or the model has changed."""
         if self.ui.modelPathLineEdit.currentPath != self.parameterNode.modelPath:
             self.ui.modelPathLineEdit.currentPath = self.parameterNode.modelPath
-        showAll(self.parameterNode.modelSource is ModelSource.FILE, self.ui.modelPathLabel, self.ui.modelPathLineEdit)
+        source = self.parameterNode.modelSource
+        showAll(source is ModelSource.FILE, self.ui.modelPathLabel, self.ui.modelPathLineEdit)
+        if source.start != "model":
+            self._lookup.stop()
+            self._compared = ()
+            self._sayWithoutModel(source)
+            return
         ctNode, path = self.parameterNode.ct, selectedModel(self.parameterNode)
         state = (ctKey(ctNode), path, path.stat().st_mtime_ns if path is not None and path.is_file() else 0)
         if state != self._compared:
@@ -88,6 +97,20 @@ class ModelPanel(Section):
 
         self._say(_("Checking whether the model is for this CT..."), problem=True)
         self._lookup.start(lambda: readCT().fingerprint, compare, fail)
+
+    def _sayWithoutModel(self, source: ModelSource) -> None:
+        xrayNodes = selectedXRays(self.parameterNode)
+        if not self.parameterNode.refine:
+            self._say(_("Without a model the pose is found by refinement alone; switch it on."), problem=True)
+        elif source is ModelSource.SEARCH:
+            self._say(_("All usual views of a supine patient are compared with the X-ray, which takes some ten seconds."))
+        elif xrayNodes and not self.logic.hasPosition(xrayNodes[0]):
+            self._say(
+                _("The X-ray has no camera in the scene yet; search for the pose first, or put the X-ray under a C-arm's transform."),
+                problem=True,
+            )
+        else:
+            self._say(_("The pose is refined from where the camera of the X-ray stands now."))
 
     def _judge(self, description: ModelDescription, fingerprint: str) -> None:
         if description.ct_fingerprint == fingerprint:

@@ -73,6 +73,7 @@ class RegisterPanel(Section):
                 chosen.brightness.polarity,
                 chosen.refine,
                 chosen.forceCPU,
+                chosen.modelSource.start,
             ),
             _("Registered."),
         )

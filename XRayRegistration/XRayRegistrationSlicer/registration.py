@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
-from DRRSimulatorLib.camera import Camera, FloatArray
+from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.patient import Patient
 from DRRSimulatorLib.progress import Report
@@ -105,9 +105,17 @@ class ModelCache:
 
 
 def prepareRegistration(
-    sources: Sources, modelPath: Path, polarity: Polarity | None, refine: bool, patients: PatientCache, models: ModelCache
+    sources: Sources,
+    start: Path | FloatArray | None,
+    polarity: Polarity | None,
+    refine: bool,
+    patients: PatientCache,
+    models: ModelCache,
 ) -> Callable[[Report], Outcome]:
-    """Collect the input of a registration; see `XRayRegistrationLogic.prepare`."""
+    """Collect the input of a registration; see `XRayRegistrationLogic.prepare`.
+
+    It starts from a model's file, a 4x4 pose of the CT relative to the first X-ray's camera, or a search (None).
+    """
     makeViews = _prepareViews(sources.xrayNodes, polarity)
     makePatient = patients.prepare(sources.ctNode, sources.segmentationNode, sources.device)
     names = [node.GetName() for node in sources.xrayNodes]
@@ -116,19 +124,26 @@ def prepareRegistration(
         from XRayRegistrationLib.refine import Refiner
         from XRayRegistrationLib.register import register
         from XRayRegistrationLib.result_files import result_numbers
+        from XRayRegistrationLib.search import search_range
 
         report(0.0, _("Loading PyTorch and the model"))
-        model = models.load(modelPath, sources.device())
+        model = models.load(start, sources.device()) if isinstance(start, Path) else None
         views = makeViews()
         patient = makePatient(part(report, SHARE_OF_MODEL, SHARE_OF_MODEL + SHARE_OF_PATIENT))
-        model.description.check_ct(patient.ct)
-        if sources.segmentationNode is None or len(patient.bones.names) != len(model.description.labels):
-            model.description.check_bones(patient.bones)  # else they are as many, and segments have no numbers that could differ
-        refiner = Refiner(patient.projector, model.description.centre_ras, patient.ct) if refine else None
-        registration = register(views, patient.ct, model, refiner, report=part(report, SHARE_OF_MODEL + SHARE_OF_PATIENT, 1.0))
-        numbers = result_numbers(registration, names, model.description, patient.surfaces)
-        numbers["model"]["file"] = modelPath.name
-        numbers["bone_centre_ras"] = list(model.description.centre_ras)
+        if model is not None:
+            model.description.check_ct(patient.ct)
+            if sources.segmentationNode is None or len(patient.bones.names) != len(model.description.labels):
+                model.description.check_bones(patient.bones)  # else they are as many, and segments have no numbers that could differ
+        centre = patient.centre_ras if model is None else model.description.centre_ras
+        refiner = Refiner(patient.projector, centre, patient.ct) if refine else None
+        first = model
+        if model is None:
+            first = search_range(views) if start is None else invert_pose(views[0].rig_to_camera) @ start
+        registration = register(views, patient.ct, first, refiner, report=part(report, SHARE_OF_MODEL + SHARE_OF_PATIENT, 1.0))
+        numbers = result_numbers(registration, names, model and model.description, patient.surfaces)
+        if model is not None:
+            numbers["model"]["file"] = start.name
+        numbers["bone_centre_ras"] = list(centre)
         numbers["force_cpu"] = sources.forceCPU
         seen = appearances(views, registration.ras_to_rig, patient)
         return Outcome(sources, views, registration.ras_to_rig, patient, numbers, seen, registration)

@@ -54,7 +54,8 @@ def showResult(outcome: Outcome) -> RegistrationResult:
     carms = [_drawCamera(xrayNode, number, outcome, replaced) for number, xrayNode in enumerate(sources.xrayNodes)]
     cloud = replaced[0].pointCloud if replaced else None
     if outcome.registration is not None:
-        cloud = drawPointCloud(cloud, _("{name} points").format(name=name), outcome.registration, sources.ctNode)
+        recognized = outcome.registration.estimate is not None
+        cloud = drawPointCloud(cloud, _("{name} points").format(name=name), outcome.registration, sources.ctNode) if recognized else None
     bones = drawBones(_modelsOfBones(sources), outcome.patient, sources.ctNode)
     refer(table, ORIGINALS_ROLE, sources.xrayNodes)
     refer(table, CAMERA_ROLE, [carm.transformNode for carm in carms])

@@ -60,9 +60,9 @@ def _agreementRows(numbers: dict[str, Any]) -> list[Row]:
     if refinement:
         rows.append((_("Similarity to the DRR"), f"{refinement['similarity']:.3f}", _("of 1")))
         rows.append((_("Similarity to the DRR before refinement"), f"{refinement['similarity_before']:.3f}", _("of 1")))
-    rows.append(
-        (_("Distance of recognized points from the pose, RMS"), f"{network['rms_residual_network_pixels']:.2f}", _("pixels of the model"))
-    )
+    if "rms_residual_network_pixels" in network:
+        residual = f"{network['rms_residual_network_pixels']:.2f}"
+        rows.append((_("Distance of recognized points from the pose, RMS"), residual, _("pixels of the model")))
     return rows
 
 
@@ -77,6 +77,8 @@ def _poseRows(centre: list[float], rasToCamera: FloatArray) -> list[Row]:
 
 
 def _pointRows(view: dict[str, Any]) -> list[Row]:
+    if "inliers" not in view:  # no model was used
+        return []
     return [
         (_("Recognized points that agree"), _("{count} of {all}").format(count=view["inliers"], all=view["correspondences"]), _("points")),
         (_("Median uncertainty of those points"), f"{view['inlier_sigma_mm']['median']:.1f}", "mm"),
