@@ -15,16 +15,21 @@ from XRayRegistrationLib.trust import Verdict, judge
 
 LEVELS = ("rejected", "check", "reliable")
 similarities = st.floats(-1, 1)
-certainties = st.floats(5, 100)
+lengths = st.floats(0.001, 100)
 
 
-def judged(registration: Registration, certainty: float, similarity: float, before: float = 0.0) -> Verdict:
-    """The verdict on a registration with the last of its two X-rays seen with this certainty, and images as similar as this."""
+def judged(
+    registration: Registration, similarity: float, precision_mm: float = 0.05, last_step_mm: float = 0.05, before: float = 0.0
+) -> Verdict:
+    """The verdict on a registration that was refined to this."""
+    refinement = Refinement(registration.ras_to_rig, registration.start, before, similarity, precision_mm, last_step_mm)
+    return judge(replace(registration, refinement=refinement))
+
+
+def with_uncertain_points(registration: Registration, certainty: float) -> Registration:
+    """A registration with the last of its X-rays seen with this certainty."""
     *others, last = registration.correspondences
-    seen = (*others, replace(last, sigma_mm=last.sigma_mm * last.certainty / certainty))
-    assert registration.refinement is not None
-    refinement = Refinement(registration.ras_to_rig, registration.start, before, similarity, 0.1, 0.1)
-    return judge(replace(registration, correspondences=seen, refinement=refinement))
+    return replace(registration, correspondences=(*others, replace(last, sigma_mm=last.sigma_mm * last.certainty / certainty)))
 
 
 def test_certainty_is_the_extent_of_the_points_in_their_standard_deviations(registration: Registration) -> None:
@@ -33,30 +38,39 @@ def test_certainty_is_the_extent_of_the_points_in_their_standard_deviations(regi
     assert enlarged.certainty == pytest.approx(1.5 * seen.certainty)
 
 
-def test_a_certain_and_similar_pose_is_reliable(registration: Registration) -> None:
-    assert judge(registration).level == "reliable"
+def test_a_similar_and_exact_pose_is_reliable_and_its_error_small(registration: Registration) -> None:
+    verdict = judged(registration, 0.97)
+    assert verdict.level == "reliable" and verdict.expected_error_mm is not None and 0 < verdict.expected_error_mm < 2
 
 
 @pytest.mark.parametrize(
-    ("certainty", "similarity", "before", "level", "advice"),
+    ("similarity", "before", "levels", "advice"),
     [
-        (30, 0.6, 0.5, "check", "Compare the outline"),
-        (7, 0.95, 0.5, "check", "Compare the outline"),
-        (7, 0.5, 0.4, "rejected", "Use an X-ray that shows more of the bone"),
-        (30, 0.1, 0.0, "rejected", "Check that it shows this patient's bone"),
-        (30, -0.2, -0.7, "rejected", "Choose the other polarity"),
+        (0.45, 0.3, ("check", "rejected"), "Compare the outline"),
+        (0.1, 0.0, ("rejected",), "Check that it shows this patient's bone"),
+        (-0.2, -0.7, ("rejected",), "Choose the other polarity"),
     ],
 )
 def test_doubts_come_with_what_to_do(
-    registration: Registration, certainty: float, similarity: float, before: float, level: str, advice: str
+    registration: Registration, similarity: float, before: float, levels: tuple[str, ...], advice: str
 ) -> None:
-    verdict = judged(registration, certainty, similarity, before)
-    assert verdict.level == level and advice in verdict.reason
+    verdict = judged(registration, similarity, 1.0, 5.0, before)
+    assert verdict.level in levels and advice in verdict.reason
+
+
+def test_a_network_that_hardly_recognizes_the_bone_is_named(registration: Registration) -> None:
+    verdict = judged(with_uncertain_points(registration, 6.0), 0.45, 1.0, 5.0)
+    assert verdict.level != "reliable" and "Use an X-ray that shows more of it" in verdict.reason
+
+
+def test_without_a_model_a_pose_is_never_reliable(registration: Registration) -> None:
+    verdict = judged(replace(registration, correspondences=(), estimate=None, origin="search"), 0.99)
+    assert verdict.level == "check" and "No model was used" in verdict.reason
 
 
 def test_a_pose_that_was_not_compared_with_the_xray_is_to_be_checked(registration: Registration) -> None:
     verdict = judge(replace(registration, refinement=None))
-    assert verdict.level == "check" and "Switch the refinement on" in verdict.reason
+    assert verdict.level == "check" and "Switch the refinement on" in verdict.reason and verdict.expected_error_mm is None
 
 
 def test_a_bone_behind_the_detector_is_rejected_for_its_geometry(registration: Registration) -> None:
@@ -66,16 +80,18 @@ def test_a_bone_behind_the_detector_is_rejected_for_its_geometry(registration: R
     assert verdict.level == "rejected" and "source-to-detector distance" in verdict.reason
 
 
-@given(similarities, similarities, certainties, certainties)
-def test_more_similarity_and_certainty_never_make_a_verdict_worse(
-    registration: Registration, one: float, other: float, first: float, second: float
+@given(similarities, similarities, lengths, lengths, lengths, lengths)
+def test_what_is_worse_in_every_respect_never_has_a_better_verdict_or_a_smaller_error(
+    registration: Registration, one: float, other: float, precise: float, vague: float, still: float, moved: float
 ) -> None:
-    worse = judged(registration, min(first, second), min(one, other))
-    better = judged(registration, max(first, second), max(one, other))
+    worse = judged(registration, min(one, other), max(precise, vague), max(still, moved))
+    better = judged(registration, max(one, other), min(precise, vague), min(still, moved))
     assert LEVELS.index(worse.level) <= LEVELS.index(better.level)
+    assert worse.expected_error_mm is not None and better.expected_error_mm is not None
+    assert worse.expected_error_mm >= better.expected_error_mm > 0
 
 
-@given(certainties, similarities, similarities)
+@given(st.floats(5, 100), similarities, similarities)
 def test_every_reason_is_plain_sentences(registration: Registration, certainty: float, similarity: float, before: float) -> None:
-    verdict = judged(registration, certainty, similarity, before)
-    assert re.fullmatch(r"(The [^.]+(\.\d\d[^.]*)*\. )+[A-Z][^.]+\.", verdict.reason) and verdict.reason.isascii()
+    verdict = judged(with_uncertain_points(registration, certainty), similarity, before=before)
+    assert re.fullmatch(r"((The|No) [^.]+(\.\d\d[^.]*)*\. )+[A-Z][^.]+\.", verdict.reason) and verdict.reason.isascii()

