@@ -88,7 +88,7 @@ def test_in_a_process_of_its_own_it_finds_the_pose_of_the_command(slicer_app: An
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert "ap: Refining the pose" in done.stdout and lines[-1].startswith("ap: reliable.")
-    register_xrays(SAMPLE_CT, [files / "ap.nrrd"], DEFAULT_MODEL, files / "command", [files / "ap.json"], device="cpu")
+    register_xrays(SAMPLE_CT, [files / "ap.nrrd"], files / "command", DEFAULT_MODEL, camera=[files / "ap.json"], device="cpu")
     expected = json.loads((files / "command" / "result.json").read_text(encoding="utf-8"))["views"][0]["ras_to_camera"]
     found = np.array(result(files, "ap")["views"][0]["ras_to_camera"])
     assert np.allclose(found, expected, rtol=0, atol=1e-6) and pelvis.mtre(found) < 0.3
