@@ -15,7 +15,7 @@ from xray_training.optional import optional_package
 from xray_training.reference_beam import CT_KEV, TISSUES, beam, tissue_attenuation, water_attenuation
 from xray_training.reference_physics import FULL_SCALE, Acquisition, expose, exposed_field, scatter, scintillator_blur
 from xray_training.reference_renderer import ReferenceRenderer, continued, tissue_hu, tissue_shares
-from xray_training.reference_suites import ReferenceSuite
+from xray_training.reference_suites import PELVIS_TWO_VIEW, ReferenceSuite
 from xray_training.suites import Patient
 
 pytest.importorskip("xraylib")
@@ -230,3 +230,11 @@ def test_a_missing_package_is_named_with_what_to_do(module: str, monkeypatch: py
         monkeypatch.setitem(sys.modules, module.partition(".")[0], None)
     with pytest.raises(InputError, match=r'needs the package this-one, .* pip install "xray-training\[suites\]"'):
         optional_package(module, "this-one")
+
+
+def test_every_pair_of_views_is_found_also_where_no_view_is_far_enough_from_the_first() -> None:
+    """No view of the range is 60 degrees from the first that is drawn for pair 22."""
+    patient = PELVIS_TWO_VIEW.patient()
+    for number in (1, 22):
+        first, second = PELVIS_TWO_VIEW._poses(patient, PELVIS_TWO_VIEW.rng(number))
+        assert 60 <= np.degrees(np.arccos(first[2, :3] @ second[2, :3])) <= 90

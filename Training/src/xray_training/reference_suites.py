@@ -20,6 +20,8 @@ from .suites import Case, Patient, SimulatedSuite
 # Counts up whenever the images change, so that no older ones are taken from a cache.
 PHYSICS_VERSION = 1
 
+TRIES = 1000  # for the second view of a pair, before the first is drawn again
+
 
 @dataclass(frozen=True)
 class ReferenceSuite(SimulatedSuite):
@@ -88,7 +90,11 @@ class ReferenceSuite(SimulatedSuite):
             return pose
 
         poses = [drawn()]
+        tries = 0
         while len(poses) < self.views:
+            tries += 1
+            if tries % TRIES == 0:  # no view of the range may be far enough from one in its middle
+                poses = [drawn()]
             pose = drawn()
             angle = np.degrees(np.arccos(np.clip(pose[2, :3] @ poses[0][2, :3], -1, 1)))
             if self.angle_between_deg[0] <= angle <= self.angle_between_deg[1]:
