@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from two_bones import CAMERA, CENTRE, MIDDLES, MOTION, POSE, two_bones, views_of_the_moved_bones
 from XRayRegistrationLib.body import Body, Placement, body_of_each_bone
 from XRayRegistrationLib.body_end import beyond_ct
-from XRayRegistrationLib.comparison import Comparison, Level, ScaledView
+from XRayRegistrationLib.comparison import Comparison, ScaledView
 from XRayRegistrationLib.refine import Refiner
 
 
@@ -50,7 +50,7 @@ def test_derivatives_are_those_of_finite_differences(ct_and_bones: tuple[CTVolum
     bodies = body_of_each_bone(smooth, bones)
     image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
     camera = CAMERA.resized((64, 64))
-    view = ScaledView(camera, to_camera, image, np.ones_like(image), Level(64, 0.1))
+    view = ScaledView(camera, to_camera, image, np.ones_like(image), 0.1)
     placement = Placement(np.stack([POSE, POSE @ MOTION]), 1.02)
     comparison = Comparison(bodies, beyond_ct(ct), [view], placement)
     derivatives = comparison.derivatives(placement, distance=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from XRayRegistrationLib.local_gradients import GRADIENT_FLOOR, LocalGradients
 from XRayRegistrationLib.local_normalisation import CONTRAST_FLOOR, LocalNormalisation
 
 FloatImage = npt.NDArray[np.float32]
@@ -32,35 +31,20 @@ def test_an_empty_field_leaves_nothing(field: FloatImage) -> None:
     assert not normal.any() and not changes.any()
 
 
-@pytest.mark.parametrize("normalisation", [LocalNormalisation, LocalGradients])
-def test_derivatives_are_those_of_finite_differences(field: FloatImage, normalisation: type[LocalNormalisation]) -> None:
+def test_derivatives_are_those_of_finite_differences(field: FloatImage) -> None:
     """Along random directions; the brightest and darkest pixels, which set the contrast floor, are kept as they are."""
     rng = np.random.default_rng(3)
     image = rng.random((48, 64)).astype(np.float32)
     image[20, 20], image[20, 30] = -5, 5
     directions = rng.normal(size=(3, 48, 64)).astype(np.float32)
     directions[:, 20, [20, 30]] = 0
-    normalise = normalisation(field, NEIGHBOURHOOD)
+    normalise = LocalNormalisation(field, NEIGHBOURHOOD)
     normal, changes = normalise.with_derivatives(image, directions)
     np.testing.assert_array_equal(normal, normalise(image))
     step = np.float32(1e-3)
     for direction, change in zip(directions, changes, strict=True):
         expected = (normalise(image + step * direction) - normalise(image - step * direction)) / (2 * step)
         np.testing.assert_allclose(change, expected, atol=2e-3 * np.abs(expected).max())
-
-
-def test_gradients_are_those_of_a_ramp_whatever_its_brightness(field: FloatImage) -> None:
-    row, column = np.indices(field.shape)
-    ramp = (3 * column + 4 * row).astype(np.float32)
-    gradients = LocalGradients(field, NEIGHBOURHOOD)
-    normal = gradients(ramp)
-    along_columns, along_rows = normal[:48][24, 20:50], normal[48:][24, 20:50]
-    np.testing.assert_allclose(along_rows / along_columns, 4 / 3, rtol=1e-4)
-    floor = GRADIENT_FLOOR * np.ptp(ramp[:, 11:])
-    np.testing.assert_allclose(along_columns, 3 / np.sqrt((3**2 + 4**2) / 2 + floor**2), rtol=0.02)
-    np.testing.assert_allclose(gradients(5 * ramp + 100), normal, atol=1e-3)
-    assert not normal[:, :11].any()  # outside the field, and beside its edge
-    assert gradients.field.shape == (96, 64) and not gradients.field[:, :11].any()
 
 
 def test_a_flat_image_stays_near_zero(field: FloatImage) -> None:

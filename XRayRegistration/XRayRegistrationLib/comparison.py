@@ -15,7 +15,6 @@ from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.projector import Projector
 
 from .body import POSE_PARAMETERS, Body, Placement
-from .local_gradients import LocalGradients
 from .local_normalisation import FloatImage, LocalNormalisation
 from .view import View
 
@@ -32,12 +31,10 @@ class Level:
     Attributes:
         longer_side: of the images, pixels.
         neighbourhood: of the local normalisation, share of the longer side.
-        gradients: compare the images' gradients instead of the images.
     """
 
     longer_side: int
     neighbourhood: float
-    gradients: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +46,14 @@ class ScaledView:
         rig_to_camera: 4x4.
         image: normalised X-ray [row, column].
         field: float32 [row, column], 1 where the X-ray shows something everywhere in the pixel, 0 elsewhere.
-        level: how they are compared.
+        neighbourhood: of the local normalisation.
     """
 
     camera: Camera
     rig_to_camera: FloatArray
     image: FloatImage
     field: FloatImage
-    level: Level
+    neighbourhood: float
 
     @classmethod
     def of(cls, view: View, level: Level) -> ScaledView:
@@ -65,7 +62,7 @@ class ScaledView:
         rows, columns = (max(1, round(size * scale)) for size in view.camera.image_size)
         field = (_resample(view.xray.unclipped.astype(np.float32), (rows, columns)) > 0.95).astype(np.float32)
         image = _resample(view.image, (rows, columns))
-        return cls(view.camera.resized((rows, columns)), view.rig_to_camera, image, field, level)
+        return cls(view.camera.resized((rows, columns)), view.rig_to_camera, image, field, level.neighbourhood)
 
 
 class Comparison:
@@ -88,8 +85,7 @@ class Comparison:
             empty = _far_from_content(self._integrals(view, placement))
             field = np.where(cut | empty, np.float32(0), view.field)
             comparable = field if field.sum() >= LEAST_SHARE * view.field.sum() else view.field
-            normalisation = LocalGradients if view.level.gradients else LocalNormalisation
-            self.normalise.append(normalisation(comparable, view.level.neighbourhood))
+            self.normalise.append(LocalNormalisation(comparable, view.neighbourhood))
         self.xrays = [normalise(view.image) for view, normalise in zip(views, self.normalise, strict=True)]
 
     @property

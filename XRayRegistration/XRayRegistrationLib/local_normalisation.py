@@ -66,17 +66,13 @@ class LocalNormalisation:
     def _above_mean_and_deviation(self, images: FloatImage) -> tuple[FloatImage, FloatImage]:
         """What images (..., rows, columns) are above their local mean, and their local standard deviation, never below the floor."""
         field, weight = self.field, self._weight
-        floor = np.float32(CONTRAST_FLOOR) * self._range(images, field)
+        inside, axes = field > 0, (-2, -1)
+        highest = np.max(images, axis=axes, keepdims=True, where=inside, initial=-np.inf)
+        range_of_values = highest - np.min(images, axis=axes, keepdims=True, where=inside, initial=np.inf)
+        floor = np.float32(CONTRAST_FLOOR) * np.maximum(range_of_values, np.float32(1e-6))
         above_mean = images - self._smooth(images * field) / weight
         variance: FloatImage = self._smooth(field * above_mean**2) / weight + floor**2
         return above_mean, np.sqrt(variance)
-
-    def _range(self, images: FloatImage, field: FloatImage) -> FloatImage:
-        """From the darkest to the brightest pixel of images (..., rows, columns) inside a field, (..., 1, 1)."""
-        inside, axes = field > 0, (-2, -1)
-        highest = np.max(images, axis=axes, keepdims=True, where=inside, initial=-np.inf)
-        difference = highest - np.min(images, axis=axes, keepdims=True, where=inside, initial=np.inf)
-        return np.maximum(difference, np.float32(1e-6))
 
     def _smooth(self, images: FloatImage) -> FloatImage:
         """Gaussian neighbourhood of images (..., rows, columns)."""

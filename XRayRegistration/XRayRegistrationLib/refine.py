@@ -29,8 +29,6 @@ from .view import View
 # The wide neighbourhood of the coarsest level finds poses again that are 10 degrees and 60 mm away.
 COARSEST = Level(32, 0.1)
 LEVELS = (COARSEST, Level(64, 0.05), Level(128, 0.05))
-# At last, from a pose that fits: gradients tell it more exactly where the X-ray's physics are not those of the DRR, but less far around.
-LAST = Level(128, 0.05, gradients=True)
 # Of bones that fill little of the X-ray, in the part around them. The wide neighbourhood is needed to find the pose; other bones and
 # soft tissue, which the CT does not hold, disturb a narrow one least.
 LEVELS_OF_SMALL_BONES = (Level(64, 0.05), Level(128, 0.035), Level(256, 0.025))
@@ -57,7 +55,7 @@ class Refinement:
         similarity: the same at the refined pose; never below the start's.
         precision_mm: how exactly the images determine the pose: standard deviation of a point on the bone by the curvature of the
             differences and what is left of them. As neighbouring pixels are not independent it is too small, but tells poor views.
-        last_step_mm: how far the finest level of images moved such a point: levels that agree have found the same minimum.
+        last_step_mm: how far the finest level moved such a point: levels that agree have found the same minimum.
         sdd_factor: found source-to-detector distance over that of the cameras; 1 where it was taken as known.
         sdd_deviation: standard deviation of the factor; 0 where it was taken as known.
     """
@@ -139,7 +137,7 @@ class Refiner:
         starts = [start]
         if levels is LEVELS_OF_SMALL_BONES and len(views) == 1 and len(self.bodies) == 1:
             starts += [self._at_depth(views[0], start, factor) for factor in OTHER_DEPTHS]
-        tried, most = count(), MAXIMUM_EVALUATIONS * (len(levels) + 1) * len(starts)
+        tried, most = count(), MAXIMUM_EVALUATIONS * len(levels) * len(starts)
 
         def try_pose() -> None:
             report(next(tried) / most, "Refining the pose")
@@ -182,10 +180,7 @@ class Refiner:
             fit = self._refine_at(scaled, before, try_pose, sdd_unknown)
         pairs = zip(self.bodies, before.poses, fit.placement.poses, strict=True)
         steps = tuple(min(_distance(body.centre_ras, first, second), MOST_MM) for body, first, second in pairs)
-        placement = fit.placement
-        if levels is LEVELS:
-            placement = self._refine_at(self._scaled(views, placement, LAST), placement, try_pose, sdd_unknown).placement
-        return replace(fit, placement=placement, last_steps_mm=steps, similarity=self._similarity(scaled, placement))
+        return replace(fit, last_steps_mm=steps, similarity=self._similarity(scaled, fit.placement))
 
     def _at_depth(self, view: View, placement: Placement, factor: float) -> Placement:
         """A placement moved along the ray through the first bone's middle, to so many times its distance."""
