@@ -59,7 +59,8 @@ def register_xrays(
 ) -> None:
     """Find the pose of a CT relative to one X-ray, or to several of known geometry.
 
-    Without --model and --start the pose is searched for, which takes about ten seconds and finds views that are not far from frontal.
+    Without --model and --start the pose is searched for, which takes from ten seconds to a minute: all usual views of a supine patient
+    are compared with the X-ray.
 
     Several X-rays need a --camera each that tells its pose: calibration texts place the cameras in the calibration's world; of
     simulated X-rays' JSON only the places of the cameras to each other are used, and the poses are compared with the result.
@@ -163,7 +164,7 @@ def _how(has_model: bool, has_pose: bool, refine: bool) -> str:
     """How the X-rays are registered, in words that follow."""
     if has_model:
         return " and refining the pose" if refine else ""
-    return " from the given pose" if has_pose else " without a model: searching for the pose, which takes about ten seconds"
+    return " from the given pose" if has_pose else " without a model: searching for the pose, which takes from ten seconds to a minute"
 
 
 def _check_start(model: Path | None, start: Path | None, refine: bool) -> None:

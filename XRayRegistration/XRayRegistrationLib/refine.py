@@ -2,7 +2,7 @@
 
 Both images are normalised locally, so that the sum of squared differences measures local normalised correlation and survives gain,
 gamma and soft-tissue background. The differences are minimised by trust-region least squares with the ray caster's derivatives by the
-pose, coarse to fine, over all views and all bodies together. Documentation/refinement.md tells what else was tried.
+pose, coarse to fine, over all views and all bodies together.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class ModelPanel(Section):
         if not self.parameterNode.refine:
             self._say(_("Without a model the pose is found by refinement alone; switch it on."), problem=True)
         elif source is ModelSource.SEARCH:
-            self._say(_("All usual views of a supine patient are compared with the X-ray, which takes some ten seconds."))
+            self._say(_("All usual views of a supine patient are compared with the X-ray, which takes from ten seconds to a minute."))
         elif xrayNodes and not self.logic.hasPosition(xrayNodes[0]):
             self._say(
                 _("The X-ray has no camera in the scene yet; search for the pose first, or put the X-ray under a C-arm's transform."),
