@@ -101,13 +101,7 @@ class Randomiser:
             images (B, 1, H, W) as `normalise` gives them, and the exposed field (B, 1, H, W), bool.
         """
         draws = Draws(self.generator, len(integrals), (integrals.shape[-2], integrals.shape[-1]))
-        intensity = self._detected(draws, integrals, ranges)
-        exposed, field = _collimated(draws, ranges.collimation)
-        # What the collimator's blades let through is about the least that a detector tells from nothing.
-        darkest = 1e-3 * intensity.mean(dim=(-2, -1), keepdim=True)
-        attenuation = -torch.log(torch.maximum(torch.where(exposed, intensity, darkest), darkest))
-        attenuation = sharpened(draws, attenuation, ranges.sharpness, ranges.local_contrast)
-        return _processed(draws, normalise(attenuation, field), ranges) * field, field
+        return displayed(draws, self._detected(draws, integrals, ranges), ranges)
 
     def _detected(self, draws: Draws, integrals: torch.Tensor, ranges: RandomisationRanges) -> torch.Tensor:
         """What the detector measures (B, 1, H, W), in shares of the open field."""
@@ -125,6 +119,30 @@ class Randomiser:
         intensity = with_noise(draws, vignetted(draws, intensity, ranges.vignetting), ranges.photons_log, ranges.electronics)
         brightest = torch.where(draws.happens(ranges.overexposure), draws.uniform((1.0, 2.5)), torch.inf)
         return torch.minimum(intensity, brightest * intensity.mean(dim=(-2, -1), keepdim=True))
+
+
+def displayed(
+    draws: Draws, intensity: torch.Tensor, ranges: RandomisationRanges, field: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images that are shown of what a detector measured: collimated, sharpened, normalised, and with other grey values.
+
+    Args:
+        draws: of the images.
+        intensity: (B, 1, H, W), at least 0 but for noise, in any unit.
+        ranges: of the random draws.
+        field: what is exposed before the collimation that is drawn here, (B, 1, H, W), bool; None: everything.
+
+    Returns:
+        images (B, 1, H, W) as `normalise` gives them, and the exposed field (B, 1, H, W), bool.
+    """
+    exposed, found = _collimated(draws, ranges.collimation)
+    if field is not None:
+        found = found & field
+    # What the collimator's blades let through is about the least that a detector tells from nothing.
+    darkest = 1e-3 * intensity.mean(dim=(-2, -1), keepdim=True)
+    attenuation = -torch.log(torch.maximum(torch.where(exposed, intensity, darkest), darkest))
+    attenuation = sharpened(draws, attenuation, ranges.sharpness, ranges.local_contrast)
+    return _processed(draws, normalise(attenuation, found), ranges) * found, found
 
 
 def normalise(attenuation: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
