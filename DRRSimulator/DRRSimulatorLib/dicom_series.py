@@ -48,9 +48,7 @@ def read_series(folder: Path, series_uid: str | None, air_hu: float) -> sitk.Ima
         InputError: if there is no such series, there are several and ``series_uid`` names none of them, a file is damaged, or the
             slices are not a regular stack (missing, repeated, unevenly spaced or differently oriented slices).
     """
-    slices = _choose(_find_series(folder), folder, series_uid)
-    normal = np.asarray(np.cross(slices[0].axes[:, 0], slices[0].axes[:, 1]), dtype=np.float64)
-    slices.sort(key=lambda item: float(normal @ item.position))
+    slices, normal = _in_order(_choose(_find_series(folder), folder, series_uid))
     _check_regular(slices, normal)
     hu = np.empty((len(slices), *slices[0].size), dtype=np.float32)
     for pixels, item in zip(hu, slices, strict=True):
@@ -62,6 +60,17 @@ def read_series(folder: Path, series_uid: str | None, air_hu: float) -> sitk.Ima
     image.SetOrigin(slices[0].position.tolist())
     image.SetDirection(np.column_stack([slices[0].axes, across / spacing[2]]).ravel().tolist())
     return image
+
+
+def series_files(folder: Path, series_uid: str | None) -> list[Path]:
+    """The files that `read_series` reads, in the order of its slices; it says what is raised."""
+    return [item.file for item in _in_order(_choose(_find_series(folder), folder, series_uid))[0]]
+
+
+def _in_order(slices: list[_Slice]) -> tuple[list[_Slice], FloatArray]:
+    """Slices by their place along the normal of the first one, and this normal (3,), LPS."""
+    normal = np.asarray(np.cross(slices[0].axes[:, 0], slices[0].axes[:, 1]), dtype=np.float64)
+    return sorted(slices, key=lambda item: float(normal @ item.position)), normal
 
 
 def _find_series(folder: Path) -> dict[str, list[_Slice]]:
