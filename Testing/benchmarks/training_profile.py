@@ -20,8 +20,10 @@ from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.ct import read_ct
 from torch.profiler import ProfilerActivity, profile
 from xray_training.cli_train import DETECTOR_MM
+from xray_training.settings import TrainingSettings
 from xray_training.suites import PELVIS_CT
-from xray_training.train import Trainer, TrainingSettings
+from xray_training.train import Trainer
+from xray_training.training_patient import SimulatedPatient
 from xray_training.views import STEPS_PER_ROUND
 
 PARTS = ("views", "randomise", "forward", "losses", "backward", "update")
@@ -47,7 +49,8 @@ def main() -> None:
     camera = Camera.centred(1020.0, DETECTOR_MM / 128, (128, 128))
     settings = TrainingSettings(camera, checkpoint_every=1_000_000)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(ct, segment_bone(ct), settings, arguments.device, Path(folder))
+        patient = SimulatedPatient(ct, segment_bone(ct), settings, arguments.device)
+        trainer = Trainer([patient], settings, arguments.device, Path(folder))
         run_steps(trainer, STEPS_PER_ROUND)
         steps = arguments.rounds * STEPS_PER_ROUND
         seconds = run_steps(trainer, steps)

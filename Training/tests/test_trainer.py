@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from DRRSimulatorLib.bone import BoneLabels
-from DRRSimulatorLib.camera import Camera
+from DRRSimulatorLib.camera import Camera, ViewRange, sample_poses
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
-from xray_training.train import CHECKPOINT_NAME, READ_LOSSES_EVERY, Trainer, TrainingSettings, TrainingStatus
-from xray_training.views import STEPS_PER_ROUND
+from DRRSimulatorLib.projector import Projector
+from xray_training.settings import TrainingSettings
+from xray_training.train import CHECKPOINT_NAME, READ_LOSSES_EVERY, Trainer, TrainingStatus
+from xray_training.training_patient import SimulatedPatient
+from xray_training.views import STEPS_PER_ROUND, render
 
 SETTINGS = TrainingSettings(
     camera=Camera.centred(1020.0, 297 / 64, (64, 64)), steps=6, batch_size=4, new_views_per_step=2, pool_size=6, checkpoint_every=2
@@ -30,7 +33,7 @@ class KilledError(Exception):
 @pytest.fixture(scope="module")
 def new_trainer(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> NewTrainer:
     def make(folder: Path, settings: TrainingSettings = SETTINGS, ct: CTVolume = phantom_ct) -> Trainer:
-        return Trainer(ct, phantom_bones, settings, "cpu", folder)
+        return Trainer([SimulatedPatient(ct, phantom_bones, settings, "cpu")], settings, "cpu", folder)
 
     return make
 
@@ -81,9 +84,9 @@ def test_a_finished_training_is_not_repeated(new_trainer: NewTrainer, finished: 
 
 def test_a_checkpoint_of_other_settings_or_another_ct_is_refused(new_trainer: NewTrainer, finished: Trainer, phantom_ct: CTVolume) -> None:
     folder = finished.checkpoint.parent
-    with pytest.raises(InputError, match="other settings or another CT"):
+    with pytest.raises(InputError, match="other settings or of other CTs"):
         new_trainer(folder, replace(SETTINGS, seed=1))
-    with pytest.raises(InputError, match="other settings or another CT"):
+    with pytest.raises(InputError, match="other settings or of other CTs"):
         new_trainer(folder, ct=CTVolume(phantom_ct.hu + np.float32(1), phantom_ct.ijk_to_ras))
 
 
@@ -101,10 +104,14 @@ def test_the_model_is_the_averaged_network_and_knows_what_it_was_trained_for(fin
     assert model.description.from_json(model.description.to_json()).ct_fingerprint == phantom_ct.fingerprint
 
 
-def test_training_lowers_the_error_on_views_it_was_not_given(new_trainer: NewTrainer, tmp_path: Path) -> None:
+def test_training_lowers_the_error_on_views_it_was_not_given(
+    new_trainer: NewTrainer, phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path
+) -> None:
     settings = replace(SETTINGS, steps=120, batch_size=8, new_views_per_step=4, pool_size=256, checkpoint_every=1000)
-    trainer, other = new_trainer(tmp_path, settings), new_trainer(tmp_path / "unseen", replace(settings, seed=7))
-    unseen = other.views.batch(0, torch.Generator())
+    trainer = new_trainer(tmp_path, settings)
+    camera, points = settings.camera, trainer.patients[0].points
+    poses = sample_poses(8, camera, points, ViewRange(), np.random.default_rng(7))
+    unseen = render(Projector.from_ct(phantom_ct, phantom_bones), camera, trainer.description.output_stride, poses)
 
     def error_mm() -> float:
         """Mean error of the scene coordinates, predicted from plain line integrals."""
@@ -124,7 +131,8 @@ def test_a_training_can_start_from_the_weights_of_another(
     phantom_ct: CTVolume, phantom_bones: BoneLabels, finished: Trainer, tmp_path: Path
 ) -> None:
     start = finished.model({})
-    trainer = Trainer(phantom_ct, phantom_bones, replace(SETTINGS, seed=1, start="finished"), "cpu", tmp_path, start)
+    settings = replace(SETTINGS, seed=1, start="finished")
+    trainer = Trainer([SimulatedPatient(phantom_ct, phantom_bones, settings, "cpu")], settings, "cpu", tmp_path, start)
     assert trainer.step == 0
     for name, tensor in trainer.network.state_dict().items():
         assert torch.equal(tensor, start.network.state_dict()[name]), name
@@ -136,7 +144,7 @@ def test_a_start_with_another_number_of_bones_is_refused(
     two_bones = BoneLabels(phantom_bones.labels.copy(), phantom_bones.ijk_to_ras, {1: "bone", 2: "other"})
     two_bones.labels[:2] = 2
     with pytest.raises(InputError, match="another number of bones"):
-        Trainer(phantom_ct, two_bones, SETTINGS, "cpu", tmp_path, finished.model({}))
+        Trainer([SimulatedPatient(phantom_ct, two_bones, SETTINGS, "cpu")], SETTINGS, "cpu", tmp_path, finished.model({}))
 
 
 def test_randomisation_falls_and_the_pose_loss_sets_in_as_the_training_goes_on() -> None:
@@ -159,7 +167,8 @@ def test_losses_are_means_since_they_were_read_at_the_first_step_the_last_and_ev
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_on_cuda_no_step_makes_the_host_wait_but_those_that_render(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
-    trainer = Trainer(phantom_ct, phantom_bones, replace(SETTINGS, steps=1000, checkpoint_every=1000), "cuda", tmp_path)
+    settings = replace(SETTINGS, steps=1000, checkpoint_every=1000)
+    trainer = Trainer([SimulatedPatient(phantom_ct, phantom_bones, settings, "cuda")], settings, "cuda", tmp_path)
     trainer.run(cancelled=lambda: trainer.step == 2)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -167,3 +176,41 @@ def test_on_cuda_no_step_makes_the_host_wait_but_those_that_render(phantom_ct: C
             trainer._train_step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_network_over_several_patients_learns_each_in_its_own_frame(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
+    moved = phantom_ct.ijk_to_ras.copy()
+    moved[:3, 3] += (300.0, -200.0, 100.0)
+    moved[:3, :3] *= 1.5
+    settings = replace(SETTINGS, steps=3)
+    same = [
+        SimulatedPatient(CTVolume(phantom_ct.hu, matrix), BoneLabels(phantom_bones.labels, matrix, phantom_bones.names), settings, "cpu", 2)
+        for matrix in (phantom_ct.ijk_to_ras, moved)
+    ]
+    trainer = Trainer(same, settings, "cpu", tmp_path)
+    assert trainer.run()
+    # Points at the same places of the same bones, once as they are and once moved and enlarged, are the same in the patients' frames.
+    points = torch.tensor(same[0].points[:, :, None], dtype=torch.float32).reshape(1, -1, 1, 1)[:, :12]
+    homogeneous = torch.cat([points.view(-1, 3), torch.ones(4, 1)], dim=1).double()
+    change = torch.tensor(moved @ np.linalg.inv(phantom_ct.ijk_to_ras))
+    there = (homogeneous @ change.T)[:, :3].float().reshape(1, 12, 1, 1)
+    torch.testing.assert_close(same[0].targets(points), same[1].targets(there), rtol=0, atol=0.03)
+    model = trainer.model({})
+    with pytest.raises(InputError, match="for others to start from"):
+        model.description.check_ct(phantom_ct)
+
+
+def test_patients_take_turns_in_the_parts_of_the_batches(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
+    trainer = Trainer([SimulatedPatient(phantom_ct, phantom_bones, SETTINGS, "cpu", 3) for _ in range(3)], SETTINGS, "cpu", tmp_path)
+    seen = []
+    for trainer.step in range(3):
+        seen += [trainer.patients.index(trainer._images(part)[0]) for part in trainer.parts]
+    assert seen == [0, 1, 2, 0, 1, 2]
+
+
+def test_patients_with_other_numbers_of_bones_are_refused(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
+    two_bones = BoneLabels(phantom_bones.labels.copy(), phantom_bones.ijk_to_ras, {1: "bone", 2: "other"})
+    two_bones.labels[:2] = 2
+    patients = [SimulatedPatient(phantom_ct, bones, SETTINGS, "cpu", 2) for bones in (phantom_bones, two_bones)]
+    with pytest.raises(InputError, match="different numbers of bones"):
+        Trainer(patients, SETTINGS, "cpu", tmp_path)

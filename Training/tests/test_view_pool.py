@@ -32,7 +32,7 @@ def new_pool(projector: Projector, phantom_bones: BoneLabels) -> NewPool:
 
     def make(seed: int = 0) -> ViewPool:
         sizes = {"batch_size": 6, "new_views_per_step": NEW_VIEWS, "capacity": 3 * ROUND}
-        return ViewPool(projector, CAMERA, STRIDE, points, ViewRange(), seed, **sizes)
+        return ViewPool(projector, CAMERA, STRIDE, points, ViewRange(), (seed, 0), **sizes)
 
     return make
 

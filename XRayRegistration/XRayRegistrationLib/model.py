@@ -26,6 +26,7 @@ DEFAULT_MODEL = Path(__file__).parent / "data" / "pelvis.safetensors"  # of the 
 LARGE_KERNEL = 500_000
 SCALE_SUFFIX = ".scale"
 LARGEST_HEADER = 10_000_000  # bytes; ours have some thousands
+SEVERAL_CTS = "several"  # instead of a fingerprint, of models that others start from
 FORMAT = "xray-registration scene-coordinate model, version 1"
 
 
@@ -34,7 +35,7 @@ class ModelDescription:
     """What a network was trained for.
 
     Attributes:
-        ct_fingerprint: fingerprint of the CT (`CTVolume.fingerprint`).
+        ct_fingerprint: fingerprint of the CT (`CTVolume.fingerprint`), or `SEVERAL_CTS`.
         labels: name of each bone, by its label, in the order of the network's outputs.
         centre_ras: origin of the network's coordinates, RAS mm.
         scale_mm: their unit, mm.
@@ -70,6 +71,10 @@ class ModelDescription:
         Raises:
             InputError: if the CT's fingerprint is another.
         """
+        if self.ct_fingerprint == SEVERAL_CTS:
+            raise InputError(
+                "This model was trained over several CTs, for others to start from; train one for this CT with scr-train --start-from."
+            )
         if ct.fingerprint != self.ct_fingerprint:
             raise InputError("This model was trained on another CT; give that CT, or train a model for this one with scr-train.")
 

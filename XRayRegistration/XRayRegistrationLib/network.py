@@ -64,7 +64,11 @@ class SceneCoordinateNetwork(nn.Module):
 
     def scene_maps(self, images: torch.Tensor) -> SceneMaps:
         """The maps of normalised images (B, 1, H, W), named."""
-        raw = self(images).float()
+        return self.named(self(images))
+
+    def named(self, raw: torch.Tensor) -> SceneMaps:
+        """Raw maps (B, 9 * L, h, w), named."""
+        raw = raw.float()
         batch, _, rows, columns = raw.shape
         raw = raw.reshape(batch, self.label_count, CHANNELS_PER_LABEL, rows, columns)
         points = raw[:, :, 1:].reshape(batch, self.label_count, 2, 4, rows, columns)

@@ -57,11 +57,24 @@ class ViewPool:
         output_stride: int,
         bone_points: FloatArray,
         view_range: ViewRange,
-        seed: int,
+        seed: tuple[int, int],
         batch_size: int,
         new_views_per_step: int,
         capacity: int,
     ) -> None:
+        """Start with no views.
+
+        Args:
+            projector: of the patient.
+            camera: of the images.
+            output_stride: image pixels per pixel of scene coordinates.
+            bone_points: points (N, 3) of the bone, RAS mm, as for `sample_poses`.
+            view_range: the views are drawn from it.
+            seed: of the training, and the number of the part of its batches that the views are for.
+            batch_size: views a batch.
+            new_views_per_step: views rendered a step.
+            capacity: how many views are kept.
+        """
         self.projector, self.camera, self.output_stride = projector, camera, output_stride
         self.bone_points, self.view_range, self.seed, self.batch_size = bone_points, view_range, seed, batch_size
         self.round_size = STEPS_PER_ROUND * new_views_per_step
@@ -70,7 +83,7 @@ class ViewPool:
         self.next_round = 0
 
     def batch(self, step: int, generator: torch.Generator) -> RenderedViews:
-        """The batch of a step, counted from 0; steps are asked for in order, starting anywhere.
+        """The batch of a step, counted from 0; steps are asked for in order, starting anywhere, and some may be left out.
 
         Args:
             step: number of the step.
@@ -88,7 +101,7 @@ class ViewPool:
         return RenderedViews(*(getattr(self.pool, part.name)[chosen] for part in fields(RenderedViews)))
 
     def _render_round(self, index: int) -> None:
-        rng = np.random.default_rng([self.seed, 0, index])
+        rng = np.random.default_rng([self.seed[0], 0, self.seed[1], index])
         poses = sample_poses(self.round_size, self.camera, self.bone_points, self.view_range, rng)
         views = render(self.projector, self.camera, self.output_stride, poses)
         parts = [getattr(views, part.name) for part in fields(RenderedViews)]
