@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from XRayRegistrationLib.xray import XRay, as_in_xray, normalised
 
 from .coarse_coordinates import coarse_coordinates
+from .selection import choose_views
 from .stored import StoredPatient, XRayDataset
 
 # Makes new images of X-rays: of intensities (B, 1, H, W), their exposed field (B, 1, H, W) and a generator normalised images (B, 1, H, W).
@@ -24,6 +25,12 @@ Augmentation = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Ten
 
 class TorchViews(Dataset[dict[str, torch.Tensor]]):
     """Views of a data set as tensors.
+
+    Attributes:
+        patients: names of the patients that have views in it.
+        bones: of each of them the names of its bones by label, in the order of the axis L.
+        index: place of the patient and number of the view of each item.
+        camera: of the images.
 
     An item has, for L bones, images of H x W pixels and an output grid of h x w = H / stride x W / stride pixels:
 
@@ -65,18 +72,11 @@ class TorchViews(Dataset[dict[str, torch.Tensor]]):
             InputError: if there is no such data set or patient, no view is left, or the size is no whole fraction.
         """
         self.folder, self.output_stride, self.augmentation, self.seed = Path(folder), output_stride, augmentation, seed
-        opened = XRayDataset(self.folder)
-        self.patients = list(patients) if patients is not None else opened.patients
-        stored = [opened.patient(name) for name in self.patients]
-        self.index = [
-            (place, int(view))
-            for place, patient in enumerate(stored)
-            for view in np.flatnonzero((patient.values("split") == split) | (split is None))
-        ]
-        if not self.index:
-            raise InputError(f"The data set {folder} has no view of the split {split!r} of these patients; choose others.")
-        self.bones = [patient.bones for patient in stored]
-        self.camera = _common_camera(stored, image_size, output_stride)
+        chosen = choose_views(XRayDataset(self.folder), patients, split)
+        self.patients = [views.patient.name for views in chosen]
+        self.bones = [views.patient.bones for views in chosen]
+        self.index = [(place, number) for place, views in enumerate(chosen) for number in views.numbers]
+        self.camera = _common_camera([views.patient for views in chosen], image_size, output_stride)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # also in workers that outlive an epoch
         self._opened: dict[int, StoredPatient] = {}
         self._process = os.getpid()
