@@ -18,7 +18,7 @@ CAMERA = Camera.centred(1020.0, 9.0, (32, 32))
 STRIDE = 4
 NEW_VIEWS = 2
 ROUND = STEPS_PER_ROUND * NEW_VIEWS
-NewPool = Callable[..., ViewPool]
+NewPool = Callable[..., ViewPool[RenderedViews]]
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,17 @@ def projector(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> Projector:
 def new_pool(projector: Projector, phantom_bones: BoneLabels) -> NewPool:
     points = bone_surface(phantom_bones).sample(500, np.random.default_rng(0))
 
-    def make(seed: int = 0) -> ViewPool:
+    def rendered(count: int, rng: np.random.Generator) -> RenderedViews:
+        return render(projector, CAMERA, STRIDE, sample_poses(count, CAMERA, points, ViewRange(), rng))
+
+    def make(seed: int = 0) -> ViewPool[RenderedViews]:
         sizes = {"batch_size": 6, "new_views_per_step": NEW_VIEWS, "capacity": 3 * ROUND}
-        return ViewPool(projector, CAMERA, STRIDE, points, ViewRange(), (seed, 0), **sizes)
+        return ViewPool(rendered, (seed, 0), **sizes)
 
     return make
 
 
-def batch(pool: ViewPool, step: int) -> RenderedViews:
+def batch(pool: ViewPool[RenderedViews], step: int) -> RenderedViews:
     return pool.batch(step, torch.Generator().manual_seed(step))
 
 

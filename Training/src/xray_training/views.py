@@ -1,13 +1,15 @@
-"""Training views, rendered on the training device in large rounds and used several times before they are dropped."""
+"""Training views: rendered on the training device, or read, in large rounds, and used several times before they are dropped."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from DRRSimulatorLib.camera import Camera, FloatArray, ViewRange, sample_poses
+from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.projector import Projector
 
 # A round is rendered at once, for so many steps. Large rounds keep the device busy, and the host's part in them (drawing poses and
@@ -44,19 +46,18 @@ def render(projector: Projector, camera: Camera, output_stride: int, poses: Floa
     return RenderedViews(integrals, coordinates, torch.tensor(poses, dtype=torch.float32, device=integrals.device))
 
 
-class ViewPool:
-    """Keeps the newest rendered views; a few new ones come with every step, and a batch is drawn from all.
+Views = TypeVar("Views")  # a dataclass of tensors whose first axis is the view
+
+
+class ViewPool(Generic[Views]):
+    """Keeps the newest views; a few new ones come with every step, and a batch is drawn from all.
 
     What step n sees depends on the seed and n alone, so that a resumed training goes on exactly.
     """
 
     def __init__(
         self,
-        projector: Projector,
-        camera: Camera,
-        output_stride: int,
-        bone_points: FloatArray,
-        view_range: ViewRange,
+        new_views: Callable[[int, np.random.Generator], Views],
         seed: tuple[int, int],
         batch_size: int,
         new_views_per_step: int,
@@ -65,49 +66,46 @@ class ViewPool:
         """Start with no views.
 
         Args:
-            projector: of the patient.
-            camera: of the images.
-            output_stride: image pixels per pixel of scene coordinates.
-            bone_points: points (N, 3) of the bone, RAS mm, as for `sample_poses`.
-            view_range: the views are drawn from it.
+            new_views: makes so many views, drawn by a generator; called once a round.
             seed: of the training, and the number of the part of its batches that the views are for.
             batch_size: views a batch.
-            new_views_per_step: views rendered a step.
+            new_views_per_step: views made a step.
             capacity: how many views are kept.
         """
-        self.projector, self.camera, self.output_stride = projector, camera, output_stride
-        self.bone_points, self.view_range, self.seed, self.batch_size = bone_points, view_range, seed, batch_size
+        self.new_views, self.seed, self.batch_size = new_views, seed, batch_size
         self.round_size = STEPS_PER_ROUND * new_views_per_step
         self.rounds = max(1, capacity // self.round_size)
-        self.pool: RenderedViews | None = None
+        self.pool: Views | None = None
         self.next_round = 0
 
-    def batch(self, step: int, generator: torch.Generator) -> RenderedViews:
+    def batch(self, step: int, generator: torch.Generator) -> Views:
         """The batch of a step, counted from 0; steps are asked for in order, starting anywhere, and some may be left out.
 
         Args:
             step: number of the step.
-            generator: on the projector's device; it draws the batch from the pool.
+            generator: on the views' device; it draws the batch from the pool.
         """
         rounds_by_now = step // STEPS_PER_ROUND + 1
         if self.pool is None:
             self.next_round = max(0, rounds_by_now - self.rounds)
         while self.next_round < rounds_by_now:
-            self._render_round(self.next_round)
+            self._add_round(self.next_round)
             self.next_round += 1
         assert self.pool is not None
         available = min(self.next_round, self.rounds) * self.round_size
         chosen = torch.randint(available, (self.batch_size,), generator=generator, device=generator.device)
-        return RenderedViews(*(getattr(self.pool, part.name)[chosen] for part in fields(RenderedViews)))
+        return type(self.pool)(*(part[chosen] for part in _parts(self.pool)))
 
-    def _render_round(self, index: int) -> None:
-        rng = np.random.default_rng([self.seed[0], 0, self.seed[1], index])
-        poses = sample_poses(self.round_size, self.camera, self.bone_points, self.view_range, rng)
-        views = render(self.projector, self.camera, self.output_stride, poses)
-        parts = [getattr(views, part.name) for part in fields(RenderedViews)]
+    def _add_round(self, index: int) -> None:
+        views = self.new_views(self.round_size, np.random.default_rng([self.seed[0], 0, self.seed[1], index]))
         if self.pool is None:
             size = self.rounds * self.round_size
-            self.pool = RenderedViews(*(part.new_empty((size, *part.shape[1:])) for part in parts))
+            self.pool = type(views)(*(part.new_empty((size, *part.shape[1:])) for part in _parts(views)))
         start = index % self.rounds * self.round_size
-        for kept, new in zip((self.pool.integrals, self.pool.coordinates, self.pool.ras_to_camera), parts, strict=True):
+        for kept, new in zip(_parts(self.pool), _parts(views), strict=True):
             kept[start : start + self.round_size] = new
+
+
+def _parts(views: Any) -> list[torch.Tensor]:
+    """The tensors of a dataclass of views."""
+    return [getattr(views, part.name) for part in fields(views)]
