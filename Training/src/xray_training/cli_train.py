@@ -15,11 +15,11 @@ from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import Cancelled
 
 if TYPE_CHECKING:
-    from DRRSimulatorLib.bone import BoneLabels
-    from DRRSimulatorLib.ct import CTVolume
+    from collections.abc import Sequence
 
     from .processes import Processes
     from .settings import TrainingSettings
+    from .training_patient import TrainingPatient
 
 # The flat panel of a mobile C-arm: 1536 pixels of 0.194 mm (Siemens Cios Alpha), folded to the network's image.
 DETECTOR_MM = 297.0
@@ -31,7 +31,8 @@ FINE_TUNING_RATE = 7e-4  # lower, so that what the model to start from knows is 
 
 def train(
     ct: Annotated[list[Path], typer.Argument(
-        help="CT: a DICOM folder, NIfTI, NRRD or MHA file. Several make a model for others to start from."
+        help="CT: a DICOM folder, NIfTI, NRRD or MHA file. Several, or a list of them (.csv), make a model for others to start from. The "
+        "folder of a data set, instead, stands for all patients in it and their stored X-rays."
     )],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write, *.safetensors.")],
     labels: Annotated[list[Path] | None, typer.Option(
@@ -67,16 +68,23 @@ def train(
     """
     from XRayRegistrationLib.device import choose_device
 
+    from .dataset.layout import ARRAYS
     from .processes import joined_processes
     from .settings import TrainingSettings
 
     if output.is_dir():
         raise InputError(f"{output} is a folder; give the name of a model file, such as {output / 'model.safetensors'}.")
-    if labels and len(labels) != len(ct):
-        raise InputError(f"There are {len(labels)} label maps for {len(ct)} CTs; give one for each, in the same order.")
+    stored = [path for path in ct if (path / ARRAYS).is_dir()]
+    if stored and (len(ct) > 1 or labels):
+        raise InputError("A data set is trained on alone, and has its own labels; give nothing but its folder.")
+    camera = Camera.centred(sdd, detector_mm / image_size, (image_size, image_size))
+    if stored:
+        from .stored_training import stored_camera
+
+        camera = stored_camera(stored[0], image_size)
     device = choose_device(device)
     settings = TrainingSettings(
-        camera=Camera.centred(sdd, detector_mm / image_size, (image_size, image_size)),
+        camera=camera,
         view_range=ViewRange(primary, secondary, roll, in_plane, depth),
         steps=steps or (40000 if device.startswith("cuda") else 5600),
         batch_size=batch_size,
@@ -88,22 +96,41 @@ def train(
         start=start_from.name if start_from else "",
     )
     with joined_processes(device) as (processes, own_device):
-        _train(_read(ct, labels, series), output, settings, own_device, processes, start_from, stop_file)
+        patients = _stored(ct[0], settings, own_device) if stored else _simulated(ct, labels, series, settings, own_device)
+        _train(patients, output, settings, own_device, processes, start_from, stop_file)
 
 
-def _read(cts: list[Path], labels: list[Path] | None, series: str | None) -> list[tuple[CTVolume, BoneLabels]]:
-    """CTs with their bones."""
+def _stored(folder: Path, settings: TrainingSettings, device: str) -> Sequence[TrainingPatient]:
+    """The patients of a data set."""
+    from .dataset.stored import XRayDataset
+    from .stored_training import StoredTrainingPatient
+
+    names = XRayDataset(folder).patients
+    return [StoredTrainingPatient(folder, name, settings, device, len(names)) for name in names]
+
+
+def _simulated(
+    paths: list[Path], labels: list[Path] | None, series: str | None, settings: TrainingSettings, device: str
+) -> Sequence[TrainingPatient]:
+    """Patients of CTs and of lists of them."""
     from DRRSimulatorLib.bone import read_labels, segment_bone
     from DRRSimulatorLib.ct import read_ct
 
-    volumes = [read_ct(ct, series) for ct in cts]
-    if labels:
-        return [(volume, read_labels(file, volume)) for volume, file in zip(volumes, labels, strict=True)]
-    return [(volume, segment_bone(volume)) for volume in volumes]
+    from .dataset.sources import read_sources
+    from .training_patient import SimulatedPatient
+
+    sources = read_sources(paths)
+    if labels and (len(labels) != len(sources) or any(source.labels for source in sources)):
+        raise InputError(f"There are {len(labels)} label maps for {len(sources)} CTs; give one for each, or name them in the list.")
+    patients = []
+    for number, source in enumerate(sources):
+        ct, file = read_ct(source.ct, source.series or series), labels[number] if labels else source.labels
+        patients.append(SimulatedPatient(ct, read_labels(file, ct) if file else segment_bone(ct), settings, device, len(sources)))
+    return patients
 
 
 def _train(
-    cts: list[tuple[CTVolume, BoneLabels]],
+    patients: Sequence[TrainingPatient],
     output: Path,
     settings: TrainingSettings,
     device: str,
@@ -116,10 +143,8 @@ def _train(
 
     from .logs import TrainingLog, plot_losses
     from .train import Trainer
-    from .training_patient import SimulatedPatient
 
     folder = output.parent / f"{output.stem}-training"
-    patients = [SimulatedPatient(*ct_and_bones, settings, device, len(cts)) for ct_and_bones in cts]
     trainer = Trainer(patients, settings, device, folder, load_model(start_from, device) if start_from else None, processes)
     if processes.is_first:
         with TrainingLog(folder, settings.steps, trainer.step, stop_file) as log:

@@ -25,6 +25,12 @@ class StoredXRayAugmentation:
     ranges: RandomisationRanges = field(default_factory=RandomisationRanges)
 
     def __call__(self, intensity: torch.Tensor, exposed: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """The images that `draw` gives, without their exposed field."""
+        return self.draw(intensity, exposed, generator)[0]
+
+    def draw(
+        self, intensity: torch.Tensor, exposed: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw new images.
 
         Args:
@@ -33,10 +39,9 @@ class StoredXRayAugmentation:
             generator: of all draws, on the device of the images.
 
         Returns:
-            Images (B, 1, H, W) as `normalise` of `xray_training.randomise` gives them.
+            Images (B, 1, H, W) as `normalise` of `xray_training.randomise` gives them, and their exposed field (B, 1, H, W), bool.
         """
         draws = Draws(generator, len(intensity), (intensity.shape[-2], intensity.shape[-1]))
         metal = tools(draws, self.ranges.tools)
         changed = with_noise(draws, intensity * torch.exp(-metal), self.ranges.photons_log, self.ranges.electronics)
-        images, _ = displayed(draws, changed, self.ranges, exposed)
-        return images
+        return displayed(draws, changed, self.ranges, exposed)

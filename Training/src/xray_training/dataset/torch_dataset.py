@@ -18,6 +18,7 @@ from XRayRegistrationLib.xray import XRay, as_in_xray, normalised
 from .coarse_coordinates import coarse_coordinates
 from .selection import choose_views
 from .stored import StoredPatient, XRayDataset
+from .xrays import stored_xray
 
 # Makes new images of X-rays: of intensities (B, 1, H, W), their exposed field (B, 1, H, W) and a generator normalised images (B, 1, H, W).
 Augmentation = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
@@ -105,7 +106,7 @@ class TorchViews(Dataset[dict[str, torch.Tensor]]):
         factor = patient.camera.image_size[0] * self.output_stride // self.camera.image_size[0]
         coordinates = torch.from_numpy(coarse_coordinates(patient.read("depth", number), patient.camera, pose, factor))
         return {
-            "image": self._image(_xray(patient, number), item),
+            "image": self._image(item),
             "coordinates": coordinates,
             "mask": coordinates[:, 0, 0].isfinite(),
             "camera_matrix": torch.from_numpy(self.camera.matrix),
@@ -114,18 +115,29 @@ class TorchViews(Dataset[dict[str, torch.Tensor]]):
             "view": torch.tensor(number),
         }
 
-    def _image(self, xray: XRay, item: int) -> torch.Tensor:
-        """The X-ray in the network's pixels, resampled as `network_image` does it, and augmented."""
-        size = self.camera.image_size
-        image = torch.from_numpy(normalised(xray))[None, None]
-        image = functional.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    def measured(self, item: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The X-ray of a view as an augmentation takes it: intensity (1, 1, H, W), float32, and exposed field (1, 1, H, W), bool.
+
+        Raises:
+            InputError: if its files are damaged.
+        """
+        place, number = self.index[item]
+        xray = stored_xray(self._patient(place), number)
+        exposed = -functional.adaptive_max_pool2d(-torch.from_numpy(xray.field)[None, None].float(), self.camera.image_size) > 0
+        return torch.from_numpy(as_in_xray(self._resampled(xray).numpy(), xray)), exposed
+
+    def _image(self, item: int) -> torch.Tensor:
+        """The X-ray in the network's pixels, augmented."""
         if self.augmentation is None:
-            return image[0]
-        # Logarithms were taken before pixels were averaged, as in a registration; only then comes what the augmentation does.
-        intensity = torch.from_numpy(as_in_xray(image.numpy(), xray))
-        exposed = -functional.adaptive_max_pool2d(-torch.from_numpy(xray.field)[None, None].float(), size) > 0
+            place, number = self.index[item]
+            return self._resampled(stored_xray(self._patient(place), number))[0]
         generator = torch.Generator().manual_seed(_seed_of(self.seed, int(self._epoch), item))
-        return self.augmentation(intensity, exposed, generator)[0]
+        return self.augmentation(*self.measured(item), generator)[0]
+
+    def _resampled(self, xray: XRay) -> torch.Tensor:
+        """An X-ray (1, 1, H, W) normalised and resampled as `network_image` does it: logarithms are taken before pixels are averaged."""
+        image = torch.from_numpy(normalised(xray))[None, None]
+        return functional.interpolate(image, self.camera.image_size, mode="bilinear", antialias=True, align_corners=False)
 
     def _patient(self, place: int) -> StoredPatient:
         """A patient, opened by this process."""
@@ -134,14 +146,6 @@ class TorchViews(Dataset[dict[str, torch.Tensor]]):
         if place not in self._opened:
             self._opened[place] = XRayDataset(self.folder).patient(self.patients[place])
         return self._opened[place]
-
-
-def _xray(patient: StoredPatient, number: int) -> XRay:
-    """An X-ray with its exposed field, which is searched where there is a collimator in it."""
-    pixels = patient.read("image", number).astype(np.float32)
-    if patient.values("collimation")[number] == "none":
-        return XRay(pixels, np.ones(pixels.shape, dtype=np.bool_), "intensity")
-    return XRay.from_pixels(pixels, "intensity")
 
 
 def _common_camera(patients: Sequence[StoredPatient], image_size: int | None, output_stride: int) -> Camera:
