@@ -74,9 +74,9 @@ def test_shear_and_rotation_leave_the_volume(phantom_ct: CTVolume, phantom_bones
     assert volume(bones) == pytest.approx(volume(phantom_bones), rel=0.01)
 
 
-@pytest.mark.parametrize("displacement", [0.3, 1.0])
+@pytest.mark.parametrize("displacement", [0.3, 2.0])
 def test_the_displacement_folds_nowhere_and_does_something(displacement: float) -> None:
-    """By central differences at random points; at 1.0 control points would change places if the displacement were not made smaller."""
+    """By central differences at random points; at 2.0 control points would change places if the displacement were not made smaller."""
     spline = smooth_displacement(BOX, displacement, rng())
     points = rng(2).uniform(-0.49, 0.49, (4000, 3)) * BOX
     step = 0.1
@@ -111,7 +111,8 @@ def test_bones_and_their_hu_stay_together(phantom_ct: CTVolume, phantom_bones: B
 
 @pytest.mark.parametrize("seed", range(3))
 def test_density_changes_what_bone_has_above_soft_tissue(seed: int, phantom_ct: CTVolume, phantom_bones: BoneLabels) -> None:
-    ct, _ = deformed(phantom_ct, phantom_bones, rng(seed), Variety(0, 0, 0, 0, 0.2))
+    body = BoneLabels((phantom_ct.hu > -1000).astype(np.uint8), phantom_ct.ijk_to_ras, {1: "bone and marrow"})
+    ct, _ = deformed(phantom_ct, body, rng(seed), Variety(0, 0, 0, 0, 0.2))
     values = np.unique(ct.hu.round())
     np.testing.assert_array_equal(values[:2], [-1000, 40])
     assert len(values) == 3 and 0.8 * 750 <= values[2] - 50 <= 1.2 * 750 and values[2] != 800
@@ -149,14 +150,11 @@ def test_the_order_and_sense_of_the_axes_do_not_matter(phantom_ct: CTVolume, pha
     np.testing.assert_array_equal(results[0][1].labels, results[1][1].labels)
 
 
-def test_all_of_the_body_is_in_the_copy(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> None:
-    """The body, which ends within the CT, is in air on every side of the copy; its mass changes as the scale does, within 15 % a place."""
-    ct, _ = deformed(phantom_ct, phantom_bones, rng(), Variety(displacement=0))
-    for axis in range(3):
-        for end in (0, -1):
-            assert (ct.hu.take(end, axis=axis) == -1000).all()
-    before = (phantom_ct.hu + 1000).sum() * np.prod(phantom_ct.spacing)
-    assert (ct.hu + 1000).sum() * np.prod(ct.spacing) / before == pytest.approx(np.prod(ct.spacing) / 125, rel=0.03)
+def test_all_of_a_body_that_fills_the_ct_is_in_the_copy(phantom_ct: CTVolume, phantom_bones: BoneLabels) -> None:
+    full = CTVolume(np.full_like(phantom_ct.hu, 40), phantom_ct.ijk_to_ras)
+    ct, _ = deformed(full, phantom_bones, rng(), Variety(0, 0.2, 5, 0.3, 0))
+    assert np.sum(ct.hu + 1000) == pytest.approx(np.sum(full.hu + 1000), rel=0.005)
+    assert ct.hu.min() == -1000
 
 
 def run(*arguments: object) -> None:
