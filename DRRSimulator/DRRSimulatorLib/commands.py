@@ -10,12 +10,16 @@ from .errors import InputError
 from .progress import Cancelled
 
 
-def run_command(command: Callable[..., Any]) -> None:
-    """Run a function as a typer command; exit code 0 for success, 1 for a stopped or failed run, 2 for bad input."""
+def run_command(*commands: Callable[..., Any]) -> None:
+    """Run a function as a typer command; exit code 0 for success, 1 for a stopped or failed run, 2 for bad input.
+
+    Of several functions the command line names one first.
+    """
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    for command in commands:
+        app.command()(command)
     try:
         app()
     except Cancelled as stopped:

@@ -29,6 +29,7 @@ BORDER_PIXELS = 50  # what the data's authors cut off on each side, where the co
 
 # The pelvis moves as one; femurs and vertebrae have poses of their own.
 PELVIS = ("hemipelvis", "sacrum")
+ALL_BONE = "bone"  # of simulated X-rays: all bone of a CT as one, named as `segment_bone` does
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # In the file x and y run along columns and rows and z towards the source: the images are stored as seen from the detector. Seen from the
@@ -88,8 +89,8 @@ class DeepFluoro:
         """
         place = f"{self._specimen(specimen)}/vol-seg"
         labels = resample_labels(sitk.Cast(self._volume(f"{place}/image"), sitk.sitkUInt8), ct)
-        names = {label: name for label, name in self._label_names(place).items() if any(part in name for part in PELVIS)}
-        names = {label: name for label, name in names.items() if (labels == label).any()}
+        present = {label: name for label, name in self._label_names(place).items() if (labels == label).any()}
+        names = {label: name for label, name in present.items() if name == ALL_BONE or any(part in name for part in PELVIS)}
         if not names:
             raise InputError(f"The segmentation of {specimen} in {self._name} has no hip bone and no sacrum.")
         return BoneLabels(np.where(np.isin(labels, list(names)), labels, 0).astype(np.uint8), ct.ijk_to_ras, names)
