@@ -1,0 +1,198 @@
+"""The patient and the study that DICOM results belong to, taken from the DICOM files that the results were made from.
+
+Results of DICOM files join the study of their source and carry its patient: the standard wants that, and viewers sort by it. This is the
+one place where a patient's name leaves the input. Without a DICOM source they make up a study of their own whose patient is empty.
+
+UIDs of results are made anew for every export (UUID-derived, PS3.5 B.2): no two instances may share one, and an export that is repeated
+holds other dates at least. Only the frame of reference of a CT that is not DICOM follows from its fingerprint, so that all results of
+one CT lie in the same space.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.dicom_series import series_files
+from DRRSimulatorLib.errors import InputError
+
+from .dicom_xray import is_dicom
+from .metrics import environment
+from .orientation import AS_SEEN, Orientation
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+LONGEST_TEXT = 64  # characters of the value representation LO
+UTF_8 = "ISO_IR 192"  # as a Specific Character Set
+
+# Of the modules Patient and General Study (PS3.3 C.7.1.1, C.7.2.1).
+_PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_MAY_BE_ABSENT = ("IssuerOfPatientID", "StudyDescription")
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+
+
+def new_uid() -> str:
+    """A UID that nothing has yet."""
+    return f"2.25.{uuid.uuid4().int}"
+
+
+@dataclass(frozen=True)
+class DicomSources:
+    """Headers, without pixels, of the DICOM files that a registration was made from.
+
+    Attributes:
+        ct: of the CT's slices from the first to the last; empty where the CT is not DICOM.
+        xrays: of each X-ray; None where it is not DICOM.
+        frame: which image of X-rays with several was registered, from 0.
+        stored: how the X-rays' images are stored; what was registered is how the source sees the patient.
+        own_study: UID of the study of results that no DICOM file has one for.
+    """
+
+    ct: tuple[Dataset, ...]
+    xrays: tuple[Dataset | None, ...]
+    frame: int = 0
+    stored: Orientation = AS_SEEN
+    own_study: str = field(default_factory=new_uid)
+
+    @property
+    def first(self) -> Dataset | None:
+        """Whose patient and study the results have that belong to no X-ray; None without any DICOM file."""
+        return next((header for header in (*self.ct[:1], *self.xrays) if header is not None), None)
+
+
+def read_sources(
+    ct: Path, series_uid: str | None, xrays: Sequence[Path], frame: int | None = None, stored: Orientation = AS_SEEN
+) -> DicomSources:
+    """Read the headers that results will refer to; arguments as for `read_ct` and `read_views`.
+
+    Raises:
+        InputError: if a file lacks the UIDs to refer to it by, or CT and X-rays are of different patients.
+    """
+    slices = tuple(_header(file) for file in series_files(ct, series_uid)) if ct.is_dir() else ()
+    sources = DicomSources(slices, tuple(_header(file) if is_dicom(file) else None for file in xrays), frame or 0, stored)
+    patients = {str(header.get("PatientID") or "").strip() for header in (*slices, *sources.xrays) if header is not None} - {""}
+    if len(patients) > 1:
+        raise InputError(
+            "The DICOM files of CT and X-rays are of different patients by their Patient ID, so no DICOM result can belong to both; "
+            "give files of one patient, or leave out --dicom."
+        )
+    return sources
+
+
+def patient_and_study(sources: DicomSources, xray: Dataset | None = None) -> Dataset:
+    """The patient and the study of a result: those of its X-ray, or else of the CT, or else of any X-ray, or else nobody's.
+
+    Values that the standard does not allow are left empty. All text is Unicode, so the result's character set is UTF-8.
+    """
+    from pydicom.config import disable_value_validation
+    from pydicom.dataset import Dataset
+
+    source = sources.first if xray is None else xray
+    copied = Dataset()
+    copied.SpecificCharacterSet = UTF_8
+    for keyword in _PATIENT_AND_STUDY:
+        with disable_value_validation():  # its warnings quote the value
+            value = "" if source is None else _valid(keyword, source.get(keyword))
+        if value or keyword not in _MAY_BE_ABSENT:
+            setattr(copied, keyword, value)
+    if source is None:
+        now = datetime.now()
+        copied.StudyDate, copied.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    copied.StudyInstanceUID = sources.own_study if source is None else str(source.StudyInstanceUID)
+    return copied
+
+
+def frame_of_reference(sources: DicomSources, ct: CTVolume) -> str:
+    """UID of the CT's patient space."""
+    own = str(sources.ct[0].get("FrameOfReferenceUID") or "") if sources.ct else ""
+    return own or f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ct.fingerprint).int}"
+
+
+def reference(header: Dataset) -> Dataset:
+    """Item of a sequence that refers to an instance as a whole."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.ReferencedSOPClassUID = header.SOPClassUID
+    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    return item
+
+
+def frame_reference(xray: Dataset, frame: int) -> Dataset:
+    """Item of a sequence that refers to an image of an X-ray, counted from 0."""
+    item = reference(xray)
+    if int(xray.get("NumberOfFrames") or 1) > 1:
+        item.ReferencedFrameNumber = frame + 1
+    return item
+
+
+def series_reference(headers: Sequence[Dataset]) -> Dataset:
+    """Item of a Referenced Series Sequence: instances of one series."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.SeriesInstanceUID = headers[0].SeriesInstanceUID
+    item.ReferencedInstanceSequence = [reference(header) for header in headers]
+    return item
+
+
+def equipment() -> dict[str, Any]:
+    """What made the results, as highdicom's arguments."""
+    return {
+        "manufacturer": "The XRayRegistration developers",
+        "manufacturer_model_name": "xray-register",
+        "software_versions": environment(seed=0)["versions"]["project"] or "unknown",
+        "device_serial_number": "not applicable",  # must not be empty in a segmentation
+    }
+
+
+def long_string(text: str) -> str:
+    """Text as the value representation LO holds it: at most 64 characters, no backslash, no control characters."""
+    allowed = "".join(character if character.isprintable() and character != "\\" else " " for character in text)
+    return " ".join(allowed.split())[:LONGEST_TEXT].strip()
+
+
+def _header(file: Path) -> Dataset:
+    """Header of a DICOM file that has been read before."""
+    import pydicom
+    from pydicom.config import disable_value_validation
+    from pydicom.uid import UID
+
+    header = pydicom.dcmread(file, stop_before_pixels=True)
+    with disable_value_validation():
+        missing = [keyword for keyword in _UIDS if not UID(str(header.get(keyword) or "")).is_valid]
+    if missing:
+        raise InputError(f"The DICOM file {file.name} lacks a valid {missing[0]}, by which results refer to it; leave out --dicom.")
+    return header
+
+
+def _valid(keyword: str, value: Any) -> str:
+    """A value as text; empty where it is absent or the standard does not allow it."""
+    from pydicom.config import RAISE
+    from pydicom.datadict import dictionary_VR
+    from pydicom.valuerep import validate_value
+
+    text = "" if value is None else str(value).strip()
+    try:
+        validate_value(dictionary_VR(keyword), text, RAISE)
+    except ValueError:
+        return ""
+    return text if keyword != "PatientSex" or text in ("M", "F", "O") else ""
