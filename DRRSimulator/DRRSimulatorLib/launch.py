@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -13,12 +16,23 @@ import numpy as np
 _FEWEST_THREADS_OF_A_PART = 512  # starting a part takes about as long as casting some hundred rays
 _PARTS_PER_CPU = 16  # so that none waits long for the last to be done, even where other work slows one CPU down
 
+_most_cpus: ContextVar[int | None] = ContextVar("most_cpus", default=None)
+
+
+@contextmanager
+def at_most_cpus(count: int) -> Iterator[None]:
+    """Within this block the calling thread's launches use no more CPUs: for one of several processes that share a machine."""
+    token = _most_cpus.set(count)
+    try:
+        yield
+    finally:
+        _most_cpus.reset(token)
+
 
 def available_cpus() -> int:
-    """CPUs that this process may use, which may be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """CPUs that may be used here: fewer than the machine has, where the process or `at_most_cpus` is limited to them."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, _most_cpus.get() or count)
 
 
 @cache

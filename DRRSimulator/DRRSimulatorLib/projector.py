@@ -128,12 +128,15 @@ class Projector:
         self._cast_by_main_axis(integral_kernels.derivatives, views, motions, result)
         return result
 
-    def scene_coordinates(self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike) -> wp.array[Any]:
+    def scene_coordinates(
+        self, camera: Camera | Sequence[Camera], ras_to_camera: npt.ArrayLike, labels: Sequence[int] | None = None
+    ) -> wp.array[Any]:
         """First and last bone surface hit of every pixel's ray, for each label.
 
         Args:
             camera: as in `line_integrals`.
             ras_to_camera: poses (views, 4, 4).
+            labels: which labels, by their places from 0 in the order they were given in; None for all.
 
         Returns:
             float32 array (views, 6 * labels, rows, columns), RAS mm: for each label entry x, y, z, then exit x, y, z; NaN off bone.
@@ -143,9 +146,10 @@ class Projector:
         from . import surface_kernels
 
         views = _Views(camera, ras_to_camera)
-        hits = wp.empty((views.count, 6 * self.label_count, *views.image_size), dtype=wp.float32, device=self.device)
-        for label, (surface, ijk_to_ras) in enumerate(self._surfaces):
-            inputs = [surface, self._rays(views, views.camera_to(ijk_to_ras), range(views.count)), label]
+        surfaces = self._surfaces if labels is None else [self._surfaces[label] for label in labels]
+        hits = wp.empty((views.count, 6 * len(surfaces), *views.image_size), dtype=wp.float32, device=self.device)
+        for place, (surface, ijk_to_ras) in enumerate(surfaces):
+            inputs = [surface, self._rays(views, views.camera_to(ijk_to_ras), range(views.count)), place]
             launch_in_parts(surface_kernels.surface_hits, views.pixel_count, inputs, hits, self.device)
         return hits
 

@@ -1,0 +1,79 @@
+"""Where a data set is made: the processes of this machine, or those of a cluster, by Dask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.launch import available_cpus
+
+from ..optional import optional_package
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+BATCH_SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
+
+
+@contextmanager
+def connected(scheduler: str, workers: int | None) -> Iterator[Client]:
+    """Workers, for as long as they are needed.
+
+    Args:
+        scheduler: "local" for processes of this machine; "slurm" or "pbs" for jobs of a batch system, with the resources that Dask's
+            own configuration names; else the address of a Dask scheduler that is already running.
+        workers: how many; None for as many as this machine has cores. Not for a scheduler that is already running.
+
+    Raises:
+        InputError: if the packages are missing, nothing answers, or the configuration of the batch system is incomplete.
+    """
+    distributed = optional_package("distributed", "distributed", "datasets")
+    # What it logs of workers that die and tasks that fail is told at the end, in words.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if scheduler == "local":
+        cluster = distributed.LocalCluster(
+            n_workers=workers or available_cpus(),
+            threads_per_worker=1,
+            memory_limit=None,  # tasks are bounded themselves, and keep nothing in Dask
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    elif scheduler in BATCH_SYSTEMS:
+        cluster = batch_cluster(scheduler)
+        cluster.scale(workers or 1)
+    else:
+        with _client(distributed, scheduler) as client:
+            yield client
+        return
+    with cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def batch_cluster(system: str, **resources: Any) -> Any:
+    """Cluster of the jobs of a batch system, by dask-jobqueue; `job_script()` of it is the job's text.
+
+    Args:
+        system: "slurm" or "pbs".
+        resources: what a job asks for; what is not given here comes from Dask's configuration.
+
+    Raises:
+        InputError: if dask-jobqueue is missing, or cores and memory are given nowhere.
+    """
+    jobqueue = optional_package("dask_jobqueue", "dask-jobqueue", "datasets")
+    try:
+        return getattr(jobqueue, BATCH_SYSTEMS[system])(**resources)
+    except ValueError as error:
+        raise InputError(
+            f"The jobs for {system} cannot be described: {error} Give cores, processes (as many as cores) and memory in Dask's "
+            f"configuration, under jobqueue.{system}, as Documentation/dataset.md shows."
+        ) from error
+
+
+def _client(distributed: Any, address: str) -> Any:
+    try:
+        return distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(f"No Dask scheduler answers at {address}; start one with `dask scheduler`, or check the address.") from error
