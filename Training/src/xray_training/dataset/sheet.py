@@ -44,7 +44,7 @@ def write_sheet(folder: Path, path: Path) -> None:
 
     dataset = XRayDataset(folder)
     chosen = choose_views(dataset)
-    rows = {stratum: views for stratum in STRATA if (views := _examples(chosen, stratum))}
+    rows = {stratum: views for stratum in STRATA if (views := examples(chosen, stratum))}
     width = LABEL_INCHES + VIEWS_PER_STRATUM * (3 * TILE_INCHES + 4 * GAP_INCHES)
     height = TITLE_INCHES + len(rows) * (TILE_INCHES + CAPTION_INCHES)
     figure = Figure((width, height), dpi=DOTS_PER_INCH)
@@ -61,7 +61,7 @@ def write_sheet(folder: Path, path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def _examples(chosen: Sequence[ChosenViews], stratum: str) -> list[tuple[StoredPatient, int]]:
+def examples(chosen: Sequence[ChosenViews], stratum: str) -> list[tuple[StoredPatient, int]]:
     """The first views of a stratum, of each patient in turn."""
     of_patients = [
         [(views.patient, number) for number in views.numbers if views.patient.values("stratum")[number] == stratum] for views in chosen
@@ -109,12 +109,12 @@ def _draw_view(figure: Figure, patient: StoredPatient, number: int, left: float,
     for mask, colour in zip(patient.read("mask", number), _colours(len(patient.bones)), strict=True):
         if mask.any() and not mask.all():
             xray.contour(mask.astype(np.float32), [0.5], colors=[colour], linewidths=0.7)
-    for axes, picture in zip(others, _coordinate_pictures(patient, number), strict=True):
+    for axes, picture in zip(others, coordinate_pictures(patient, number), strict=True):
         axes.imshow(picture)
     figure.text(left / width, 1 - (top + TILE_INCHES + 0.05) / height, _caption(patient, number), fontsize=7.5, va="top")
 
 
-def _coordinate_pictures(patient: StoredPatient, number: int) -> Iterator[Image]:
+def coordinate_pictures(patient: StoredPatient, number: int) -> Iterator[Image]:
     """The first and the last point of bone on each ray as colours (rows, columns, 3); white off bone."""
     depth = patient.read("depth", number)
     first = np.where(depth[:, 0] > 0, depth[:, 0], 65535).min(axis=0)
