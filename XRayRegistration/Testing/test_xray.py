@@ -10,39 +10,18 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import write_dicom
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.uid import RLELossless
 from scipy import ndimage
 from XRayRegistrationLib.xray import XRay, normalised, read_xray
 
 RNG = np.random.default_rng(0)
 ROWS, COLUMNS = 40, 50
 GREY = RNG.integers(0, 4096, (ROWS, COLUMNS)).astype(np.uint16)
-
-
-def write_dicom(path: Path, pixels: np.ndarray, **attributes: Any) -> Path:
-    """A 12-bit DICOM image [frame, row, column] or [row, column]; attributes by keyword."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.12.1"
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset = Dataset()
-    dataset.file_meta = meta
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    dataset.Modality, dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "XA", "MONOCHROME2", 1
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.Rows, dataset.Columns = pixels.shape[-2:]
-    if pixels.ndim == 3:
-        dataset.NumberOfFrames = len(pixels)
-    dataset.PixelData = pixels.tobytes()
-    for keyword, value in attributes.items():
-        setattr(dataset, keyword, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -147,8 +126,8 @@ def test_rescale_slope_and_intercept_are_applied(tmp_path: Path) -> None:
         ({"Modality": "DX", "PixelIntensityRelationshipSign": 1, "PhotometricInterpretation": "MONOCHROME2"}, "intensity"),
         ({"Modality": "DX", "PixelIntensityRelationshipSign": -1, "PhotometricInterpretation": "MONOCHROME1"}, "attenuation"),
         ({"Modality": "XA", "PixelIntensityRelationship": "LIN"}, "intensity"),
-        ({"Modality": "RF", "PixelIntensityRelationship": "LOG"}, "intensity"),
-        ({"Modality": "CR", "PhotometricInterpretation": "MONOCHROME1"}, "intensity"),
+        ({"Modality": "RF", "PixelIntensityRelationship": "LOG"}, "attenuation"),
+        ({"Modality": "CR", "PhotometricInterpretation": "MONOCHROME1"}, "attenuation"),
         ({"Modality": "CR", "PhotometricInterpretation": "MONOCHROME2"}, "attenuation"),
         ({"Modality": "DX", "PhotometricInterpretation": "MONOCHROME2"}, "attenuation"),
     ],
@@ -197,7 +176,7 @@ def test_incomplete_geometry_gives_no_camera(tmp_path: Path, attributes: dict[st
     ("compressed", "plain", "polarity"),
     [
         ("RG2_RLE", "RG2_UNC.dcm", "attenuation"),
-        ("RG3_J2KR", "RG3_UNC.dcm", "intensity"),
+        ("RG3_J2KR", "RG3_UNC.dcm", "attenuation"),
         ("XA1_JPLL", "XA1_UNC.dcm", "intensity"),
     ],
 )
@@ -206,9 +185,24 @@ def test_real_compressed_files_equal_the_stored_bytes_of_the_plain_ones(
 ) -> None:
     dataset = pydicom.dcmread(shared_data / "xray_import" / plain)
     stored = np.frombuffer(dataset.PixelData, np.uint16).reshape(dataset.Rows, dataset.Columns)
+    shown = 1023 - stored if dataset.PhotometricInterpretation == "MONOCHROME1" else stored
     xray = read_xray(shared_data / "xray_import" / compressed)
-    assert np.array_equal(xray.pixels, stored)
+    assert np.array_equal(xray.pixels, shown)
     assert xray.polarity == polarity
+
+
+@pytest.mark.parametrize(
+    "name", ["IM-0001-0020.dcm", "IM-0001-0041.dcm", "RG2_RLE", "RG2_UNC.dcm", "RG3_J2KR", "RG3_UNC.dcm", "XA1_JPLL", "XA1_UNC.dcm"]
+)
+def test_real_files_read_to_the_picture_that_slicers_import_shows(shared_data: Path, name: str) -> None:
+    """Slicer reads single images by GDCM, as SimpleITK does: the same values, the same way round, MONOCHROME1 inverted."""
+    path = shared_data / "xray_import" / name
+    shown = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))[0]
+    xray = read_xray(path)
+    assert np.array_equal(xray.pixels, shown)
+    inside = xray.field & xray.unclipped
+    bone_bright = np.corrcoef(normalised(xray)[inside], shown[inside])[0, 1] > 0.5
+    assert bone_bright == (xray.polarity == "attenuation")
 
 
 @pytest.mark.parametrize("name", ["IM-0001-0020.dcm", "IM-0001-0041.dcm"])

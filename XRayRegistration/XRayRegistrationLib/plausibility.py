@@ -40,7 +40,7 @@ def _about_distance(camera: Camera) -> str:
         return ""
     return (
         f"The source-to-detector distance is {distance:.4g} mm, but X-ray systems have {low:.0f} to {high:.0f} mm. "
-        "Is it the whole distance from the source to the detector, in millimeters?"
+        f"Is it the whole distance from the source to the detector, in millimeters{_other_unit(distance, DISTANCES_MM)}?"
     )
 
 
@@ -51,7 +51,8 @@ def _about_detector(camera: Camera) -> str:
         return ""
     return (
         f"The image measures {width:.4g} x {height:.4g} mm on the detector, but detectors measure {low:.0f} to {high:.0f} mm. "
-        "Is the pixel spacing that at the detector (at the patient it is smaller), in millimeters?"
+        "Is the pixel spacing that at the detector (at the patient it is smaller), in millimeters"
+        f"{_other_unit(max(width, height), DETECTORS_MM)}?"
     )
 
 
@@ -77,6 +78,14 @@ def _about_training(camera: Camera, trained: Camera) -> str:
         f"The image covers {width:.4g} mm at {distance:.4g} mm from the source, but the model was trained with images that cover "
         f"{trained_width:.4g} mm there. Are the distance and the pixel spacing right, or does the model need to be trained for this C-arm?"
     )
+
+
+def _other_unit(length: float, usual_mm: tuple[float, float]) -> str:
+    """The unit in which a length would be a usual one, as words that follow "in millimeters"."""
+    for unit, in_mm in (("centimeters", 10.0), ("meters", 1000.0), ("micrometers", 0.001)):
+        if usual_mm[0] <= length * in_mm <= usual_mm[1]:
+            return f" and not in {unit}"
+    return ""
 
 
 def _size(camera: Camera) -> tuple[float, float]:

@@ -12,12 +12,18 @@ from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid
 from DRRSimulatorLib.errors import InputError
 
 from .exposed_field import Polarity
+from .orientation import AS_SEEN, Orientation
 from .view import View
 from .xray import XRay, read_xray
 
 
 def read_views(
-    xrays: Sequence[Path], cameras: Sequence[Path], polarity: Polarity | None = None, geometry: tuple[float, float] | None = None
+    xrays: Sequence[Path],
+    cameras: Sequence[Path],
+    polarity: Polarity | None = None,
+    geometry: tuple[float, float] | None = None,
+    frame: int | None = None,
+    orientation: Orientation = AS_SEEN,
 ) -> tuple[list[View], FloatArray | None]:
     """Read X-rays with their cameras.
 
@@ -33,6 +39,8 @@ def read_views(
         cameras: a file for each X-ray in the same order, JSON of `save_view` (*.json) or calibration text; or none.
         polarity: of all X-rays; None = from the file, or guessed.
         geometry: source-to-detector distance and pixel spacing at the detector, mm, of a single X-ray whose principal point is its middle.
+        frame: of DICOM files with several, from 0; None = the first.
+        orientation: how all X-rays are stored; it is undone. Camera files are those of the images as the source sees the patient.
 
     Returns:
         The views, and the true 4x4 ras_to_rig where the camera files tell it.
@@ -44,7 +52,7 @@ def read_views(
         raise InputError(f"There are {len(xrays)} X-rays but {len(cameras)} camera files; give one for each X-ray, in the same order.")
     if cameras and geometry:
         raise InputError("Give either camera files, or the source-to-detector distance and the pixel spacing; not both.")
-    images = [read_xray(path, polarity) for path in xrays]
+    images = [read_xray(path, polarity, frame, orientation) for path in xrays]
     if not cameras:
         if len(images) > 1:
             raise InputError("Several X-rays need a camera file each, which tells where the cameras are to each other; use --camera.")
@@ -111,8 +119,9 @@ def _own_camera(xray: XRay, path: Path, geometry: tuple[float, float] | None) ->
     if geometry:
         return Camera.centred(*geometry, xray.image_size)
     if xray.camera is None:
+        told = f" {xray.known_geometry}" if xray.known_geometry else ""
         raise InputError(
             f"{path.name} does not tell its geometry; give a camera file with --camera, or the source-to-detector distance and the "
-            "pixel spacing at the detector with --sdd and --pixel-spacing, in mm."
+            f"pixel spacing at the detector with --sdd and --pixel-spacing, in mm.{told}"
         )
     return xray.camera

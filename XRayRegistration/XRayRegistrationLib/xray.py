@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from DRRSimulatorLib.luminance import luminance
 
 from .dicom_xray import is_dicom, read_dicom
 from .exposed_field import Polarity, exposed_field, guess_polarity
+from .orientation import AS_SEEN, Orientation
 
 _SMALLEST_SIDE = 32
 CLIPPED_MARGIN = 0.001  # of the range of values, for the traces of lossy compression
@@ -27,10 +28,13 @@ class XRay:
     """One X-ray image.
 
     Attributes:
-        pixels: float32 [row, column], values as stored, row 0 at the top.
+        pixels: float32 [row, column], row 0 at the top; values as stored, or for DICOM as `dicom_intensity.with_meaning` says.
         field: bool [row, column], the exposed part of the detector.
         polarity: "intensity" (bone dark, as the detector measures) or "attenuation" (-log, bone bright).
         camera: geometry of the image, where the file tells it.
+        known_geometry: what the file tells of an incomplete geometry, as sentences.
+        questions: what is doubtful in the file, as sentences.
+        positioner_angles: primary (LAO +, RAO -) and secondary angle (CRAN +, CAUD -) of the C-arm, degrees, where the file tells them.
 
     Raises:
         InputError: if the pixels are not a finite image of at least 32 x 32 with something in it, or the rest does not fit them.
@@ -40,6 +44,9 @@ class XRay:
     field: npt.NDArray[np.bool_]
     polarity: Polarity
     camera: Camera | None = None
+    known_geometry: str = ""
+    questions: tuple[str, ...] = ()
+    positioner_angles: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)
@@ -103,13 +110,14 @@ class XRay:
         return cls(image, exposed_field(image, polarity), polarity, camera)
 
 
-def read_xray(path: Path | str, polarity: Polarity | None = None, frame: int = 0) -> XRay:
+def read_xray(path: Path | str, polarity: Polarity | None = None, frame: int | None = None, orientation: Orientation = AS_SEEN) -> XRay:
     """Read an X-ray from PNG, TIFF, JPEG, NRRD, MetaImage, NIfTI or DICOM.
 
     Args:
-        path: the file. Colours are turned into luminance; the image stays the way round it is stored.
+        path: the file. Colours are turned into luminance.
         polarity: overrules what the file says; without either it is guessed from the image.
-        frame: which image of a DICOM file with several, from 0.
+        frame: which image of a DICOM file with several, from 0; None = the first, with a remark among the X-ray's questions.
+        orientation: how the image is stored; it is undone. What the file itself says of it only becomes a question.
 
     Raises:
         InputError: if the file is missing, cannot be decoded, is not one two-dimensional image, or is no usable X-ray (see `XRay`).
@@ -117,12 +125,20 @@ def read_xray(path: Path | str, polarity: Polarity | None = None, frame: int = 0
     path = Path(path)
     if not path.is_file():
         raise InputError(f"The X-ray file {path} does not exist; give the path of one image file.")
-    if is_dicom(path):
-        dicom = read_dicom(path, frame)
-        return XRay.from_pixels(luminance(dicom.pixels), polarity or dicom.polarity, dicom.camera)
-    if frame != 0:
-        raise InputError(f"Frames are chosen in DICOM files only, but {path} is none; leave the frame at 0.")
-    return XRay.from_pixels(luminance(_read_image(path)), polarity)
+    if not is_dicom(path):
+        if frame:
+            raise InputError(f"Frames are chosen in DICOM files only, but {path} is none; leave the frame at 0.")
+        return XRay.from_pixels(orientation.as_seen(luminance(_read_image(path))), polarity)
+    dicom = read_dicom(path, frame)
+    camera = orientation.as_seen_camera(dicom.camera) if dicom.camera else None
+    xray = XRay.from_pixels(orientation.as_seen(luminance(dicom.pixels)), polarity or dicom.polarity, camera)
+    about_orientation = (dicom.orientation_question,) if dicom.orientation_question and orientation == AS_SEEN else ()
+    return replace(
+        xray,
+        known_geometry=dicom.known_geometry,
+        questions=dicom.questions + about_orientation,
+        positioner_angles=dicom.positioner_angles,
+    )
 
 
 def normalised(xray: XRay) -> npt.NDArray[np.float32]:
