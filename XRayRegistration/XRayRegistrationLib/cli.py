@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import numpy as np
 import typer
@@ -15,6 +15,12 @@ from DRRSimulatorLib.errors import InputError
 from .body import CastsRays
 from .exposed_field import Polarity
 from .register import Registration
+
+if TYPE_CHECKING:
+    from DRRSimulatorLib.ct import CTVolume
+
+    from .model import Model
+    from .refine import Refiner
 
 POORLY_KNOWN = 0.01  # of the source-to-detector distance, as a standard deviation
 
@@ -48,6 +54,11 @@ def register_xrays(
     polarity: Annotated[
         PolarityOption | None, typer.Option(help="intensity: bone dark; attenuation: bone bright; default: from the file, or guessed.")
     ] = None,
+    frame: Annotated[int | None, typer.Option(help="Which image of a DICOM file with several, from 0; default: the first.")] = None,
+    turned: Annotated[int, typer.Option(help="The X-rays are stored turned clockwise by 90, 180 or 270 degrees: turn them back.")] = 0,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="The X-rays are stored mirrored, against what the X-ray source sees: mirror them back.")
+    ] = False,
     refine: Annotated[bool, typer.Option(help="Sharpen the pose by comparing the X-rays with simulated ones.")] = True,
     sdd_unknown: Annotated[
         bool, typer.Option("--sdd-unknown", help="Find the source-to-detector distance as well; the one given is right to about a tenth.")
@@ -56,6 +67,9 @@ def register_xrays(
         bool, typer.Option("--per-bone", help="Give every bone of the model a pose of its own: joints move between CT and X-ray.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: CUDA where there is one.")] = "auto",
+    dicom: Annotated[
+        Path | None, typer.Option(help="Write DICOM as well, into this folder; it carries the name of the patient of CT and X-ray.")
+    ] = None,
 ) -> None:
     """Find the pose of a CT relative to one X-ray, or to several of known geometry.
 
@@ -72,27 +86,37 @@ def register_xrays(
     from DRRSimulatorLib.surface import bone_surface
 
     from .device import choose_device
+    from .dicom_export import export_dicom
+    from .dicom_study import read_sources
     from .model import load_model
+    from .orientation import AS_SEEN, Orientation
+    from .orientation_trial import likely_orientation, offer_in_words
     from .plausibility import questions
+    from .pose import PoseNotFoundError
     from .refine import Refiner
     from .register import register
     from .register_bones import bones_in_place, register_bones, together
     from .result_files import RESEARCH_USE, agreement, write_results
     from .search import search_range
+    from .trust import judge
     from .view_files import read_start, read_views
 
     device = choose_device(device)
-    _check_output(output)
+    for folder in filter(None, (output, dicom)):
+        _check_output(folder)
     _check_start(model, start, refine)
     _check_bones(per_bone, model, refine, sdd_unknown)
     trained = load_model(model, device) if model else None
     description = trained.description if trained else None
-    views, truth = read_views(xray, camera or [], cast("Polarity | None", polarity and polarity.value), _geometry(sdd, pixel_spacing))
+    stored = Orientation(turned, mirrored)
+    chosen = cast("Polarity | None", polarity and polarity.value)
+    views, truth = read_views(xray, camera or [], chosen, _geometry(sdd, pixel_spacing), frame, stored)
     for path, view in zip(xray, views, strict=True):
-        for question in questions(view.camera, description):
+        for question in (*view.xray.questions, *questions(view.camera, description)):
             typer.echo(f"{path.name}: {question}")
     typer.echo(f"Reading the CT {ct.name}.")
     volume = read_ct(ct, series)
+    sources = read_sources(ct, series, xray, frame, stored) if dicom else None
     if description:
         description.check_ct(volume)
     typer.echo("Reading the bones' labels." if labels else "Finding the bone in the CT.")
@@ -104,6 +128,7 @@ def register_xrays(
     typer.echo(f"Registering {len(views)} X-ray{'s' if len(views) > 1 else ''}{_how(trained is not None, pose is not None, refine)}.")
     of_bones: dict[str, Registration] = {}
     shown: CastsRays
+    tried: tuple[CTVolume, Model, Refiner] | None = None  # what an X-ray is registered with the other ways round
     if per_bone and trained:
         refiner = Refiner.of_bones(volume, bones, device)
         of_bones = register_bones(views, volume, bones, trained, refiner)
@@ -114,31 +139,51 @@ def register_xrays(
         shown = projector = Projector.from_ct(volume, bones, device)
         centre = np.array(description.centre_ras) if description else surface_points(bones).mean(axis=0)
         first = trained or (search_range(views) if pose is None else pose)
-        result = register(views, volume, first, Refiner(projector, centre, volume) if refine else None, sdd_unknown=sdd_unknown)
+        refiner = Refiner(projector, centre, volume)
+        if trained and refine and len(views) == 1 and stored == AS_SEEN:
+            tried = volume, trained, refiner
+        try:
+            result = register(views, volume, first, refiner if refine else None, sdd_unknown=sdd_unknown)
+        except PoseNotFoundError as error:
+            if tried and (other := likely_orientation(views[0], *tried)):
+                raise InputError(f"{error} {offer_in_words(other)}") from error
+            raise
         centres = {"": centre}
     output.mkdir(parents=True, exist_ok=True)
     files = write_results(output, result, [path.name for path in xray], description, volume, surfaces, shown, truth, of_bones)
+    if dicom and sources:
+        objects = export_dicom(dicom, result, volume, bones, shown, sources, of_bones, found=labels is None)
     for number, path in enumerate(xray):
         for name, registration in (of_bones or {"": result}).items():
             words = f"{pose_in_words(registration, number, centres[name])} {agreement(registration, number)}"
             typer.echo(f"{path.name}: {name}{': ' if name else ''}{words}")
+        if angles := views[number].xray.positioner_angles:
+            typer.echo(f"{path.name}: The header says {angles_in_words(*angles)} of the C-arm.")
         if sdd_unknown:
             typer.echo(f"{path.name}: {distance_in_words(result, number)}")
     if result.estimate and not of_bones:
         typer.echo(f"The points agree to {result.estimate.rms_residual_pixels:.2f} pixels of the network's image (root mean square).")
     for name, registration in (of_bones or {"": result}).items():
         _echo_verdict(name, registration)
+    if tried and judge(result).level != "reliable" and (other := likely_orientation(views[0], *tried)):
+        typer.echo(f"{xray[0].name}: {offer_in_words(other)}")
     typer.echo(f"Found in {sum(result.seconds.values()):.1f} s. Wrote {', '.join(file.name for file in files)} to {output}.")
+    if dicom and sources:
+        typer.echo(f"Wrote {', '.join(file.name for file in objects)} to {dicom}{_whose(sources.first is not None)}.")
     typer.echo(RESEARCH_USE)
 
 
 def pose_in_words(registration: Registration, view: int, centre_ras: FloatArray) -> str:
     """How the C-arm looks at the middle of the bone (3,), RAS mm."""
     seen = CArmView.from_pose(registration.ras_to_camera(view), centre_ras)
-    primary = f"{'LAO' if seen.primary_deg >= 0 else 'RAO'} {abs(seen.primary_deg):.1f}"
-    secondary = f"{'CRAN' if seen.secondary_deg >= 0 else 'CAUD'} {abs(seen.secondary_deg):.1f}"
-    distance = seen.source_to_point_mm
-    return f"{primary}, {secondary}, rotated by {seen.roll_deg:.1f} degrees; the bone's centre is {distance:.1f} mm from the source."
+    angles, distance = angles_in_words(seen.primary_deg, seen.secondary_deg), seen.source_to_point_mm
+    return f"{angles}, rotated by {seen.roll_deg:.1f} degrees; the bone's centre is {distance:.1f} mm from the source."
+
+
+def angles_in_words(primary_deg: float, secondary_deg: float) -> str:
+    """Positioner angles, as "LAO 20.0, CAUD 8.0"."""
+    primary = f"{'LAO' if primary_deg >= 0 else 'RAO'} {abs(primary_deg):.1f}"
+    return f"{primary}, {'CRAN' if secondary_deg >= 0 else 'CAUD'} {abs(secondary_deg):.1f}"
 
 
 def distance_in_words(registration: Registration, view: int) -> str:
@@ -165,6 +210,10 @@ def _how(has_model: bool, has_pose: bool, refine: bool) -> str:
     if has_model:
         return " and refining the pose" if refine else ""
     return " from the given pose" if has_pose else " without a model: searching for the pose, which takes from ten seconds to a minute"
+
+
+def _whose(known: bool) -> str:
+    return "; they carry the patient's name and number, as CT and X-ray do" if known else ""
 
 
 def _check_start(model: Path | None, start: Path | None, refine: bool) -> None:
