@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
+from .calibration_yaml import is_yaml, parse_yaml
 from .camera import Camera, FloatArray, is_rigid, load_view
 from .errors import InputError
 
+LONGEST_FILE = 2**20  # bytes; calibrations have a thousandth of it
 _SHAPES = {"image size": (1, 2), "camera matrix": (3, 3), "rotation": (3, 3), "translation": (3, 1)}
 
 
 def read_calibration(path: Path | str, image_size: tuple[int, int] | None = None) -> tuple[Camera, FloatArray | None]:
     """Camera of an X-ray, and its pose where the file holds one.
 
-    Two formats are read: the JSON of `DRRSimulatorLib.camera.save_view`, and the text of XMALab and Autoscoper ("MayaCam 2.0"):
+    Three formats are read: the JSON of `DRRSimulatorLib.camera.save_view`; the text of XMALab and Autoscoper ("MayaCam 2.0"):
     the sections "image size" (width, height), "camera matrix" K, "rotation" R and "translation" t, where
-    x_camera = R x_world + t in mm, (column, row, 1) ~ K x_camera, and whole pixel positions are pixel centres.
+    x_camera = R x_world + t in mm, (column, row, 1) ~ K x_camera, and whole pixel positions are pixel centres; and the same in
+    OpenCV's YAML, see `calibration_yaml.parse_yaml`.
 
     Args:
         path: the file.
@@ -31,6 +34,7 @@ def read_calibration(path: Path | str, image_size: tuple[int, int] | None = None
         InputError: if the file is missing or malformed; the message names the section.
     """
     path = Path(path)
+    _check_length(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -40,13 +44,24 @@ def read_calibration(path: Path | str, image_size: tuple[int, int] | None = None
         if image_size not in (None, camera.image_size):
             raise _wrong_size(path, camera.image_size, image_size)
         return camera, pose
-    sections = _parse(text, path)
+    yaml = is_yaml(text)
+    sections = parse_yaml(text, path) if yaml else _parse(text, path)
     if "camera matrix" not in sections:
-        raise InputError(f'The calibration file {path} has no section "camera matrix"; give a camera\'s JSON or an XMALab calibration.')
+        raise InputError(
+            f'The calibration file {path} has no section "camera matrix"; give a camera\'s JSON, an XMALab calibration or OpenCV YAML.'
+        )
     matrix = sections["camera matrix"]
     if not np.array_equal(matrix[2], (0, 0, 1)):
         raise InputError(f'The section "camera matrix" of the calibration file {path} must end with the line 0,0,1; correct it.')
-    return Camera.from_matrix(matrix, _image_size(sections, image_size, path)), _pose(sections, path)
+    size = _image_size(sections, image_size, path)
+    if yaml and "image size" in sections and size != (sections["image size"][0, 1], sections["image size"][0, 0]):
+        raise _wrong_size(path, size[::-1], size)  # only the order of the text is uncertain
+    return Camera.from_matrix(matrix, size), _pose(sections, path)
+
+
+def _check_length(path: Path) -> None:
+    if path.is_file() and path.stat().st_size > LONGEST_FILE:
+        raise InputError(f"The file {path} is too long for a calibration; give a camera's JSON, or calibration text or YAML.")
 
 
 def _parse(text: str, path: Path) -> dict[str, FloatArray]:

@@ -166,7 +166,7 @@ class GeometryPanel(Section):
         return Camera(ui.distanceSpinBox.value, spacing, _imageSize(xrayNode), principalPoint)
 
     def _onFileClicked(self) -> None:
-        filters = _("Camera or calibration (*.json *.txt);;All files (*)")
+        filters = _("Camera or calibration (*.json *.txt *.yml *.yaml);;All files (*)")
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Geometry of the X-ray"), "", filters)
         if path:
             self.readFile(path)
