@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,3 +163,12 @@ def test_what_does_not_fit_is_refused(folder: Path, file: Path, tmp_path: Path) 
         export(folder, Layout.deepfluoro, file)
     with pytest.raises(InputError, match="does not exist"):
         export(folder, Layout.deepfluoro, tmp_path / "missing" / "out.h5")
+
+
+def test_a_disk_that_fills_up_ends_the_export_in_a_sentence(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 itself does not survive it. Here there is no room for the third X-ray, which is the first of the second patient."""
+    free = iter([10_000_000, 2_000_000, 1_800_000, 1_600_000, 1_000_000])
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=next(free)))
+    with pytest.raises(InputError, match="The disk is too full for"):
+        export(folder, Layout.deepfluoro, tmp_path / "out.h5")
+    assert not list(tmp_path.iterdir()) and not list(free)

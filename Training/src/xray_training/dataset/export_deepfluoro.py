@@ -17,6 +17,7 @@ is 0), z points towards the source, and poses are those of a CT that is shifted 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from .stored import StoredPatient
 
 # Names of bones in that data set, for those of TotalSegmentator. Others are kept.
 NAMES = {"hip_left": "left-hemipelvis", "hip_right": "right-hemipelvis", "femur_left": "left-femur", "femur_right": "right-femur"}
+
+SPARE_BYTES = 1 << 20  # of the disk, for what HDF5 writes besides arrays
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
 _FROM_SOURCE = np.diag([-1.0, 1.0, -1.0, 1.0])  # from a camera that looks at the source, and back
@@ -61,13 +64,26 @@ def export_deepfluoro(chosen: Sequence[ChosenViews], output: Path, show: ShowPro
                 _write_camera(file, camera)
                 done = 0
                 for views in chosen:
+                    _require_space(output, sum(views.patient.arrays[name].nbytes for name in ("ct", "labels")))
                     half_voxel = _write_patient(file, views)
                     for number in views.numbers:
+                        file.flush()  # lest it be written, or fail to be, unnoticed and much later
+                        _require_space(output, 4 * (camera.image_size[0] + 2 * BORDER_PIXELS) * (camera.image_size[1] + 2 * BORDER_PIXELS))
                         _write_view(file, views.patient, number, half_voxel)
                         done += 1
                         show(done, "")
         except OSError as error:
             raise InputError(f"{output} cannot be written: {error}.") from error
+
+
+def _require_space(output: Path, size: int) -> None:
+    """Refuse to go on where so many bytes may not fit: HDF5 takes the whole process down with it when it meets a full disk.
+
+    Raises:
+        InputError: if the disk is about full.
+    """
+    if shutil.disk_usage(output.parent).free < size + SPARE_BYTES:
+        raise InputError(f"The disk is too full for {output}; make room or choose another place. Nothing of it was kept.")
 
 
 def _write_camera(file: Any, camera: Camera) -> None:
