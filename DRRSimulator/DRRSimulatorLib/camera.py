@@ -314,7 +314,7 @@ def save_view(path: Path, camera: Camera, ras_to_camera: FloatArray | None = Non
     values: dict[str, Any] = {"camera": camera.to_dict()}
     if ras_to_camera is not None:
         values["ras_to_camera"] = np.asarray(ras_to_camera).tolist()
-    path.write_text(json.dumps(values, indent=1))
+    path.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
 
 def load_view(path: Path) -> tuple[Camera, FloatArray | None]:

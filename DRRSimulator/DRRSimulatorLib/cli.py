@@ -18,7 +18,7 @@ from .detector import OPEN_FIELD_PHOTONS
 from .display import Display, log_transform, window_to_16_bit
 from .errors import InputError
 from .exposed_field import Collimation, exposure
-from .files import atomic_path
+from .files import atomic_files, only_writer
 from .image_file import write_picture, write_slice
 from .physics import Acquisition, realistic, simulate_xray
 from .presets import PRESETS
@@ -134,18 +134,19 @@ def simulate(
     _check_depths(poses, points.mean(axis=0), camera.source_to_detector_distance)
     projector = Projector.from_ct(volume, bones)
     _make_folder(output)
-    with print_progress("simulating", len(poses)) as show:
+    with only_writer(output), print_progress("simulating", len(poses)) as show:
         for number, (pose, stream) in enumerate(zip(poses, streams, strict=True), 1):
             if stop_file is not None and stop_file.exists():
                 raise Cancelled(f"Stopped after {number - 1} of {len(poses)} X-rays.")
-            stem = output / f"view_{number:04d}"
+            name = f"view_{number:04d}"
             taken = replace(acquisition, tools=sample_tools(tools, camera, _depths(pose, points.mean(axis=0)), stream))
             intensity = simulate_xray(projector.line_integrals(camera, pose[None]).numpy()[0], camera, stream, taken)
-            _write_image(stem, intensity, image.value, image_format.value, camera, pose, acquisition.collimation)
-            with atomic_path(stem.with_suffix(".json")) as temporary:
-                save_view(temporary, camera, pose)
-            if scene_coordinates:
-                _write_coordinates(stem, projector.scene_coordinates(camera, pose[None]).numpy()[0], list(bones.names), camera, pose)
+            with atomic_files(output, last=f"{name}.json") as written:  # an image never stands beside another one's camera
+                stem = written / name
+                _write_image(stem, intensity, image.value, image_format.value, camera, pose, acquisition.collimation)
+                save_view(stem.with_suffix(".json"), camera, pose)
+                if scene_coordinates:
+                    _write_coordinates(stem, projector.scene_coordinates(camera, pose[None]).numpy()[0], list(bones.names), camera, pose)
             show(number, "")
     typer.echo(f"X-rays written to {output}: {len(poses)}.")
 

@@ -1,4 +1,4 @@
-"""What all commands share: a stop ends in one sentence and exit code 1, bad input in one sentence and exit code 2."""
+"""What all commands share: a stop or a failure ends in one sentence and exit code 1, bad input in one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, failure_in_words
 from .progress import Cancelled
 
 
 def run_command(*commands: Callable[..., Any]) -> None:
     """Run a function as a typer command; exit code 0 for success, 1 for a stopped or failed run, 2 for bad input.
+
+    A full disk, a lost network share, too little memory and the like are told in a sentence; other errors, defects, with their place.
 
     Of several functions the command line names one first.
     """
@@ -28,3 +30,9 @@ def run_command(*commands: Callable[..., Any]) -> None:
     except InputError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except Exception as error:
+        words = failure_in_words(error)
+        if words is None:
+            raise
+        typer.echo(f"Error: {words}", err=True)
+        sys.exit(1)

@@ -1,4 +1,4 @@
-"""Writing simulated images, with their place in the patient where the format can hold it."""
+"""Writing images and volumes, with their place in the patient where the format can hold it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from .camera import FloatArray
+from .errors import InputError
 from .files import atomic_path
-from .volume_file import place_in_ras
+from .volume_file import last_line, place_in_ras, refuse_truncated_nifti
 
 
 def write_picture(path: Path, pixels: npt.NDArray[np.uint16], pixel_spacing: tuple[float, float]) -> None:
@@ -22,7 +23,7 @@ def write_picture(path: Path, pixels: npt.NDArray[np.uint16], pixel_spacing: tup
     """
     image = sitk.GetImageFromArray(pixels)
     image.SetSpacing(pixel_spacing)
-    _write(path, image)
+    write_image(path, image)
 
 
 def write_slice(path: Path, pixels: npt.NDArray[Any], ijk_to_ras: FloatArray) -> None:
@@ -34,9 +35,26 @@ def write_slice(path: Path, pixels: npt.NDArray[Any], ijk_to_ras: FloatArray) ->
     """
     image = sitk.GetImageFromArray(pixels[None], isVector=pixels.ndim == 3)
     place_in_ras(image, ijk_to_ras)
-    _write(path, image)
+    write_image(path, image)
 
 
-def _write(path: Path, image: sitk.Image) -> None:
+def write_image(path: Path, image: sitk.Image, compressed: bool = True, level: int = -1) -> None:
+    """Write an image or a volume, atomically, in the format of the name's ending.
+
+    Args:
+        path: file to write.
+        image: what to write.
+        compressed: where the format can be.
+        level: of the compression, 1 (fast) to 9; -1 for the format's own choice.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=compressed, compressionLevel=level)
+            if path.name.lower().endswith((".nii", ".nii.gz")):
+                refuse_truncated_nifti(temporary)  # on a full disk ITK writes what there is room for, without a word
+        except (RuntimeError, InputError) as error:
+            reason = last_line(error) if isinstance(error, RuntimeError) else "it was not written whole"
+            raise OSError(f"{path} cannot be written ({reason}); is the disk full?") from error

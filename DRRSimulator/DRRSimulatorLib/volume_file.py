@@ -50,7 +50,7 @@ def read_volume_file(path: Path) -> sitk.Image:
     if kind is None:
         raise InputError(f"{path} is not one of {', '.join(_READERS)}; for DICOM give the folder that holds the slices.")
     if kind in (".nii", ".nii.gz"):
-        _refuse_truncated_nifti(path)
+        refuse_truncated_nifti(path)
     else:
         _refuse_foreign_voxels(path)
     reader = sitk.ImageFileReader()
@@ -115,7 +115,7 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     )
 
 
-def _refuse_truncated_nifti(path: Path) -> None:
+def refuse_truncated_nifti(path: Path) -> None:
     """ITK reads what there is of a truncated NIfTI file, and the rest as zeros, without a word."""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:

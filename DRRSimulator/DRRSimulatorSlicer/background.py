@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import qt
 import slicer
-from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.errors import InputError, failure_in_words
 from DRRSimulatorLib.progress import Cancelled, Report
 from slicer.i18n import tr as _
 
@@ -34,9 +34,10 @@ _runs: list[_Run] = []
 
 
 def errorText(error: BaseException) -> str:
-    """What to tell the user of an error: the sentence of an InputError, else that it is unexpected and where to look."""
-    if isinstance(error, InputError):
-        return str(error)
+    """What to tell the user of an error: the sentence of an InputError or of a full disk and the like, else that it is unexpected."""
+    words = str(error) if isinstance(error, InputError) else failure_in_words(error)
+    if words is not None:
+        return words
     return _("An unexpected error stopped the work: {error}. Its details are in the error log.").format(
         error=str(error).strip().rstrip(".") or type(error).__name__
     )

@@ -16,6 +16,7 @@ import slicer
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, save_view
 from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.image_file import write_image
 from DRRSimulatorLib.progress import ProgressLine, ignore_progress, parse_progress
 from DRRSimulatorLib.view_list import DEFAULTS
 from DRRSimulatorLib.volume_file import place_in_ras
@@ -135,4 +136,4 @@ def writeVolume(path: Path, voxels: npt.NDArray[Any], ijkToRAS: FloatArray) -> N
     """Write a volume [k, j, i], uncompressed, as it is read once and soon."""
     image = sitk.GetImageFromArray(voxels)
     place_in_ras(image, ijkToRAS)
-    sitk.WriteImage(image, str(path))
+    write_image(path, image, compressed=False)

@@ -139,8 +139,6 @@ def build_network(description: ModelDescription) -> SceneCoordinateNetwork:
 
 def save_model(path: Path, model: Model) -> None:
     """Write a model file, atomically: 16-bit weights, and the few largest kernels as 8-bit integers with a scale per first channel."""
-    from safetensors.torch import save_file
-
     weights: dict[str, torch.Tensor] = {}
     for name, tensor in model.network.state_dict().items():
         if tensor.numel() < LARGE_KERNEL:
@@ -149,8 +147,23 @@ def save_model(path: Path, model: Model) -> None:
         scale = tensor.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
         weights[name] = (tensor / scale).round().char().contiguous().cpu()
         weights[name + SCALE_SUFFIX] = scale.contiguous().cpu()
+    save_tensors(path, weights, {"format": FORMAT, "description": model.description.to_json()})
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write contiguous tensors of the CPU as a safetensors file, atomically.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     with atomic_path(path) as temporary:
-        save_file(weights, temporary, metadata={"format": FORMAT, "description": model.description.to_json()})
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def read_description(path: Path) -> ModelDescription:

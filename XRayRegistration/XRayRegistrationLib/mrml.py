@@ -19,6 +19,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.image_file import write_image
 from DRRSimulatorLib.volume_file import place_in_ras
 
 from .point_cloud import write_polydata
@@ -144,4 +145,4 @@ def _numbers(matrix: FloatArray) -> str:
 def _write_nrrd(path: Path, voxels: npt.NDArray[Any], ijk_to_ras: FloatArray) -> None:
     image = sitk.GetImageFromArray(voxels)
     place_in_ras(image, ijk_to_ras)
-    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
+    write_image(path, image, level=1)

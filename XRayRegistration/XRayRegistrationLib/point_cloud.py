@@ -57,7 +57,7 @@ def write_polydata(path: Path, polydata: Any) -> None:
     labelled.GetFieldData().AddArray(space)
     writer = vtkXMLPolyDataWriter()
     writer.SetInputData(labelled)
+    writer.WriteToOutputStringOn()  # as it does not tell when the disk is full
+    writer.Write()
     with atomic_path(path) as temporary:
-        writer.SetFileName(str(temporary))
-        if not writer.Write():
-            raise OSError(f"writing {path} failed")
+        temporary.write_text(writer.GetOutputString(), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from DRRSimulatorLib.camera import FloatArray, invert_pose, transform_points
 from DRRSimulatorLib.ct import CTVolume
-from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.files import atomic_files
 from DRRSimulatorLib.surface import Surface
 
 from .body import CastsRays
@@ -43,7 +43,7 @@ def write_results(
     reference: FloatArray | None = None,
     bones: Mapping[str, Registration] | None = None,
 ) -> list[Path]:
-    """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp (with a model) and scene.mrb; result.json comes last.
+    """Write result.json, overlay_<n>.png for X-ray n from 1, point_cloud.vtp (with a model) and scene.mrb: all of them or none.
 
     Args:
         folder: existing folder.
@@ -59,24 +59,27 @@ def write_results(
 
     Returns:
         The files written.
+
+    Raises:
+        OSError: if a file cannot be written; all that were there stay as they were.
     """
     names = [Path(name).name for name in names]
     numbers = result_numbers(registration, names, description, surfaces, None if bones else reference)
     if bones:
         numbers["bones"] = {name: _bone_numbers(bones, name, surfaces[name], reference) for name in bones}
-    overlays = [folder / f"overlay_{number}.png" for number in range(1, len(names) + 1)]
-    for number, (path, view) in enumerate(zip(overlays, registration.views, strict=True)):
-        truth = None if reference is None else view.rig_to_camera @ reference
-        caption = f"{names[number]}: {agreement(registration, number)} {RESEARCH_USE}"
-        write_overlay(path, view, projector, registration.ras_to_camera(number), caption, truth)
-    clouds = [folder / "point_cloud.vtp"] if registration.estimate else []
-    for cloud in clouds:
-        write_polydata(cloud, point_cloud(registration))
-    scene, result = folder / "scene.mrb", folder / "result.json"
-    write_scene(scene, registration, [Path(name).stem for name in names], ct, surfaces, projector)
-    with atomic_path(result) as temporary:
-        temporary.write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
-    return [result, *overlays, *clouds, scene]
+    overlays = [f"overlay_{number}.png" for number in range(1, len(names) + 1)]
+    clouds = ["point_cloud.vtp"] if registration.estimate else []
+    scene, result = "scene.mrb", "result.json"
+    with atomic_files(folder, last=result) as written:
+        for number, (overlay, view) in enumerate(zip(overlays, registration.views, strict=True)):
+            truth = None if reference is None else view.rig_to_camera @ reference
+            caption = f"{names[number]}: {agreement(registration, number)} {RESEARCH_USE}"
+            write_overlay(written / overlay, view, projector, registration.ras_to_camera(number), caption, truth)
+        for cloud in clouds:
+            write_polydata(written / cloud, point_cloud(registration))
+        write_scene(written / scene, registration, [Path(name).stem for name in names], ct, surfaces, projector)
+        (written / result).write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
+    return [folder / name for name in (result, *overlays, *clouds, scene)]
 
 
 def agreement(registration: Registration, view: int) -> str:

@@ -42,7 +42,7 @@ class ExportPanel(Section):
             with slicer.util.WaitCursor():
                 write = prepareExport(self.logic.result(self.parameterNode.xray), Path(self.ui.exportDirectoryButton.directory))
         except (InputError, OSError) as error:
-            self._end(str(error))
+            self._end(errorText(error))
             return
         self.ui.exportLabel.text = _("Writing the files")
         self._task = BackgroundTask(
@@ -55,7 +55,7 @@ class ExportPanel(Section):
         self._end(_("Written: {files}").format(files=", ".join(file.name for file in files)))
 
     def _onFailed(self, error: Exception) -> None:
-        self._end(str(error) if isinstance(error, OSError) else errorText(error))
+        self._end(errorText(error))
 
     def _end(self, message: str) -> None:
         self._task = None

@@ -15,6 +15,7 @@ import slicer
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.image_file import write_image
 from DRRSimulatorLib.progress import ProgressLine, Report, ignore_progress, parse_progress
 from DRRSimulatorLib.volume_file import place_in_ras
 from DRRSimulatorSlicer import nodes
@@ -208,5 +209,4 @@ def _smallest(hu: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
 def _writeVolume(path: Path, voxels: npt.NDArray[Any], ijkToRAS: FloatArray) -> None:
     image = sitk.GetImageFromArray(voxels)
     place_in_ras(image, ijkToRAS)
-    with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary))
+    write_image(path, image, compressed=False)

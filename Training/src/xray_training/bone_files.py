@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.image_file import write_image
 from DRRSimulatorLib.volume_file import place_in_ras
 
 _NOTE = "ITK_FileNotes"  # at most 79 characters in a NIfTI file
@@ -39,8 +40,7 @@ def write_bone_files(folder: Path, name: str, ct: CTVolume, bones: BoneLabels, s
         place_in_ras(image, ct.ijk_to_ras)
         if note and file == ct_file:
             image.SetMetaData(_NOTE, note)
-        with atomic_path(file) as temporary:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
+        write_image(file, image)
     return ct_file, labels_file
 
 

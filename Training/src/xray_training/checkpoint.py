@@ -8,16 +8,14 @@ from typing import Any
 
 import torch
 from DRRSimulatorLib.errors import InputError
-from DRRSimulatorLib.files import atomic_path
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from XRayRegistrationLib.model import save_tensors
 
 
 def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
     """Write tensors and JSON-ready values, atomically: a kill leaves the last checkpoint whole."""
     copies = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(copies, temporary, metadata={"values": json.dumps(values)})
+    save_tensors(path, copies, {"values": json.dumps(values)})
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

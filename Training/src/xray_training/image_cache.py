@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.image_file import write_image
 
 Pixels = npt.NDArray[np.uint16]
 
@@ -37,8 +38,7 @@ def cached_image(folder: Path, name: str, record: dict[str, Any], make: Callable
             return pixels
     pixels = make()
     record_file.unlink(missing_ok=True)  # an image that replaces another must not stand beside the other's record
-    with atomic_path(image_file) as temporary:
-        sitk.WriteImage(sitk.GetImageFromArray(pixels), str(temporary))
+    write_image(image_file, sitk.GetImageFromArray(pixels), compressed=False)
     with atomic_path(record_file) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
     return pixels

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.files import atomic_path, only_writer
 from DRRSimulatorLib.progress import print_progress
 
 if TYPE_CHECKING:
@@ -22,29 +23,31 @@ WRITE_EVERY = 20  # steps
 class TrainingLog:
     """Writes `losses.csv` and TensorBoard events into a folder and shows progress.
 
-    Ctrl+C, or a file that comes to exist where `stop_file` says, asks the training to stop cleanly.
+    Ctrl+C, or a file that comes to exist where `stop_file` says, asks the training to stop cleanly. One training at a time may write
+    into a folder.
     """
 
     def __init__(self, folder: Path, steps: int, first_step: int, stop_file: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.stop_file = folder / "losses.csv", stop_file
-        self._drop_rows_after(first_step)
-        self.events = _event_writer(folder, first_step + 1)
-        self.progress = print_progress("training", steps, first_step)
+        self.steps, self.first_step = steps, first_step
         self._interrupted = False
 
     def __enter__(self) -> TrainingLog:
-        self.file = self.path.open("a", newline="")
-        self.show = self.progress.__enter__()
-        self._previous_handler = signal.signal(signal.SIGINT, self._on_interrupt)
+        with ExitStack() as opened:
+            opened.enter_context(only_writer(self.path.parent))
+            self._drop_rows_after(self.first_step)
+            self.file = opened.enter_context(self.path.open("a", encoding="utf-8", newline=""))
+            self.events = _event_writer(self.path.parent, self.first_step + 1)
+            if self.events:
+                opened.callback(self.events.close)
+            self.show = opened.enter_context(print_progress("training", self.steps, self.first_step))
+            opened.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._on_interrupt))
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        signal.signal(signal.SIGINT, self._previous_handler)
-        self.progress.__exit__(kind, error, trace)
-        self.file.close()
-        if self.events:
-            self.events.close()
+        self._opened.__exit__(kind, error, trace)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupted = True
@@ -73,10 +76,10 @@ class TrainingLog:
         """Rows written after the checkpoint that is resumed will be written again."""
         if not self.path.is_file():
             return
-        with self.path.open(newline="") as file:
+        with self.path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
-        with atomic_path(self.path) as temporary, temporary.open("w", newline="") as file:
+        with atomic_path(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(kept)
 
 
@@ -100,7 +103,7 @@ def plot_losses(folder: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         return
-    with (folder / "losses.csv").open(newline="") as file:
+    with (folder / "losses.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
         return

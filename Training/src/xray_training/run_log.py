@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 from DRRSimulatorLib.errors import InputError
-from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.files import atomic_path, only_writer
 
 from .case_result import CaseResult
 
@@ -31,11 +32,14 @@ class RunLog:
         self.results: list[CaseResult] = self._read() if self.path.is_file() else []
 
     def __enter__(self) -> RunLog:
-        # A stop may have torn the last line: what was read is written again.
-        with atomic_path(self.path) as temporary:
-            lines = [self._header, *(json.dumps(result.to_row()) for result in self.results)]
-            temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        self._file: TextIO = self.path.open("a", encoding="utf-8")
+        with ExitStack() as opened:
+            opened.enter_context(only_writer(self.path))
+            # A stop may have torn the last line: what was read is written again.
+            with atomic_path(self.path) as temporary:
+                lines = [self._header, *(json.dumps(result.to_row()) for result in self.results)]
+                temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+            self._file: TextIO = opened.enter_context(self.path.open("a", encoding="utf-8"))
+            self._opened = opened.pop_all()
         return self
 
     def append(self, result: CaseResult) -> None:
@@ -45,11 +49,11 @@ class RunLog:
         self._file.flush()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._file.close()
+        self._opened.__exit__(kind, error, traceback)
 
     def remove(self) -> None:
         """Delete the file, when the summary is written."""
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
 
     def _read(self) -> list[CaseResult]:
         header, *lines = self.path.read_text(encoding="utf-8").split("\n")
