@@ -45,7 +45,7 @@ def register_xrays(
     ] = None,
     camera: Annotated[
         list[Path] | None,
-        typer.Option(help="Camera of each X-ray in the same order: JSON, calibration text of XMALab, or OpenCV YAML; default: the DICOM header's."),
+        typer.Option(help="Camera of each X-ray in the same order: JSON, text of XMALab, or OpenCV YAML; default: the DICOM header's."),
     ] = None,
     sdd: Annotated[float | None, typer.Option(help="Source-to-detector distance of a single X-ray, mm.")] = None,
     pixel_spacing: Annotated[float | None, typer.Option(help="Its pixel spacing at the detector, mm.")] = None,
