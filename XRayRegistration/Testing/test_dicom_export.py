@@ -217,6 +217,15 @@ def test_values_that_the_standard_does_not_allow_are_left_empty(
         assert checked(Path(made.filename)) == []
 
 
+@pytest.mark.parametrize("name", ["IM-0001-0020.dcm", "RG3_J2KR", "XA1_UNC.dcm"])
+def test_results_of_real_xrays_have_no_error(
+    tmp_path: Path, found: Registration, patient: SmallPatient, shared_data: Path, name: str
+) -> None:
+    objects = export(tmp_path, found, patient, read_sources(tmp_path / "ct.nii", None, [shared_data / "xray_import" / name]))
+    for made in objects.values():
+        assert made.PatientID and checked(Path(made.filename)) == []
+
+
 def test_a_ct_and_an_xray_of_different_patients_are_refused(tmp_path: Path, inputs: Path, view: View) -> None:
     write_dicom_xray(tmp_path / "xray.dcm", view, PatientID="another")
     with pytest.raises(InputError, match="different patients") as refused:
