@@ -16,14 +16,14 @@ PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
-setup: $(INSTALLED) ## Make .venv with all commands: drr-simulate, xray-register, scr-train, scr-prepare, scr-evaluate, scr-demo
+setup: $(INSTALLED) ## Make .venv with all commands: drr-simulate, xray-register, scr-train, scr-generate, scr-prepare, scr-evaluate, scr-demo
 
 $(INSTALLED): pyproject.toml Training/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 was found: on Debian or Ubuntu, install python3 and python3-venv." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, install $(PYTHON)-venv." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable 'Training[suites]'
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]' --editable 'Training[suites,datasets]'
 	@touch $@
 
 demo: setup ## Register 20 simulated X-rays of the sample CT; report, pictures and Slicer scene go to demo/

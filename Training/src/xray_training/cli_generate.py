@@ -49,7 +49,7 @@ def generate(
         raise InputError("Give CTs and a folder to write to (--output), or a data set to check (--verify).")
     from .dataset.cluster import connected
     from .dataset.finish import finish
-    from .dataset.generate import Generation, Settings
+    from .dataset.generate import Generation, Settings, told_of_a_full_disk
     from .dataset.simulate import ViewSettings
     from .dataset.sources import read_sources
     from .optional import optional_package
@@ -57,19 +57,19 @@ def generate(
     optional_package("zarr", "zarr", "datasets")
     camera = Camera.centred(sdd, detector_mm / size, (size, size))
     settings = Settings(ViewSettings(views, seed, sampling, camera), split)
-    generation = Generation(output, read_sources(ct), settings)
-    if generation.records.finished:
-        typer.echo(f"The data set in {output} is complete; there is nothing to do.")
-        return
-    with (
-        _stop_asked(stop_file) as stop_asked,
-        connected(scheduler, workers) as client,
-        print_progress("simulating", generation.views_wanted, generation.views_done) as show,
-    ):
-        outcome = generation.run(client, show, stop_asked)
-    if outcome.patients:
-        finish(generation, outcome)
-        typer.echo(f"Data set written to {output}: {generation.views_done} X-rays of {len(outcome.patients)} CTs.")
+    with told_of_a_full_disk(output), _stop_asked(stop_file) as stop_asked:
+        generation = Generation(output, read_sources(ct), settings)
+        if generation.records.finished:
+            typer.echo(f"The data set in {output} is complete; there is nothing to do.")
+            return
+        with (
+            connected(scheduler, workers) as client,
+            print_progress("simulating", generation.views_wanted, generation.views_done) as show,
+        ):
+            outcome = generation.run(client, show, stop_asked)
+        if outcome.patients:
+            finish(generation, outcome)
+            typer.echo(f"Data set written to {output}: {generation.views_done} X-rays of {len(outcome.patients)} CTs.")
     if outcome.failures:
         typer.echo("Failed; the same command tries again:\n" + "\n".join(map(str, outcome.failures)), err=True)
         raise typer.Exit(1)

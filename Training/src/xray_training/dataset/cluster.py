@@ -19,13 +19,14 @@ BATCH_SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 
 
 @contextmanager
-def connected(scheduler: str, workers: int | None) -> Iterator[Client]:
+def connected(scheduler: str, workers: int | None, patience_s: float = 30.0) -> Iterator[Client]:
     """Workers, for as long as they are needed.
 
     Args:
         scheduler: "local" for processes of this machine; "slurm" or "pbs" for jobs of a batch system, with the resources that Dask's
             own configuration names; else the address of a Dask scheduler that is already running.
         workers: how many; None for as many as this machine has cores. Not for a scheduler that is already running.
+        patience_s: how long to wait for a scheduler to answer.
 
     Raises:
         InputError: if the packages are missing, nothing answers, or the configuration of the batch system is incomplete.
@@ -45,7 +46,7 @@ def connected(scheduler: str, workers: int | None) -> Iterator[Client]:
         cluster = batch_cluster(scheduler)
         cluster.scale(workers or 1)
     else:
-        with _client(distributed, scheduler) as client:
+        with _client(distributed, scheduler, patience_s) as client:
             yield client
         return
     with cluster, distributed.Client(cluster) as client:
@@ -72,8 +73,8 @@ def batch_cluster(system: str, **resources: Any) -> Any:
         ) from error
 
 
-def _client(distributed: Any, address: str) -> Any:
+def _client(distributed: Any, address: str, patience_s: float) -> Any:
     try:
-        return distributed.Client(address, timeout=10)
+        return distributed.Client(address, timeout=patience_s)
     except (OSError, ValueError) as error:
         raise InputError(f"No Dask scheduler answers at {address}; start one with `dask scheduler`, or check the address.") from error

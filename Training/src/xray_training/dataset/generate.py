@@ -6,9 +6,11 @@ import errno
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -114,17 +116,15 @@ def prepare_patient(folder: Path, source: CTSource, settings: ViewSettings) -> d
     """
     records = Records(folder)
     unfinished = records.preparing(source.key)
-    fingerprint = prepare(unfinished, source, settings).ct_fingerprint
-    name = source.patient_name(fingerprint)
-    place = folder / ARRAYS / name
     try:
+        fingerprint = prepare(unfinished, source, settings).ct_fingerprint
+        name = source.patient_name(fingerprint)
+        place = folder / ARRAYS / name
         if place.exists():
-            raise FileExistsError(errno.EEXIST, "taken")
+            raise InputError(f"Another CT of the list is the patient {name} already: the same CT is given twice, or the name is.")
         unfinished.rename(place)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
-        raise InputError(f"Another CT of the list is the patient {name} already: the same CT is given twice, or the name is.") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return records.write_patient(source.key, {"patient": name, "ct_fingerprint": fingerprint}, files_below(place))
 
 
@@ -163,7 +163,8 @@ class Generation:
         """Do what is left.
 
         Raises:
-            Cancelled: if a stop is asked for, or the disk is full; the same command goes on from there.
+            Cancelled: if a stop is asked for, or the scheduler is lost; the same command goes on from there.
+            OSError: if the disk is full; see `told_of_a_full_disk`.
         """
         try:
             while self._waiting or self._running:
@@ -223,8 +224,8 @@ class Generation:
         elif error is None:
             # The views of a patient come before the next one, who would take its place in the workers' memory.
             self._waiting.extendleft(reversed(list(self._shards_left(task.source, future.result()))))
-        elif isinstance(error, OSError) and error.errno in _NO_SPACE:
-            raise self._stopped(f" because there is no space left on the disk of {self.folder}; make some") from error
+        elif _no_space(error):
+            raise error
         else:
             first = task.shard * VIEWS_PER_SHARD
             self.failures.append(Failure(task.source, task.patient, first, first + self._views_of(task.shard) - 1, _reason(error)))
@@ -234,6 +235,21 @@ class Generation:
 
     def _stopped(self, why: str) -> Cancelled:
         return Cancelled(f"Stopped after {self.views_done} of {self.views_wanted} X-rays{why}; the same command goes on from there.")
+
+
+@contextmanager
+def told_of_a_full_disk(folder: Path) -> Iterator[None]:
+    """Say in a sentence that the disk of a folder is full, instead of raising what the system says."""
+    try:
+        yield
+    except OSError as error:
+        if not _no_space(error):
+            raise
+        raise Cancelled(f"Stopped because there is no space left on the disk of {folder}; make some: the same command goes on.") from error
+
+
+def _no_space(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 def _reason(error: BaseException) -> str:

@@ -26,8 +26,11 @@ _UNFINISHED_FILE = re.compile(r"\.[0-9a-f]{16}-.+|.+\.partial")  # of `atomic_pa
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def relative_name(folder: Path, path: Path) -> str:
@@ -107,7 +110,8 @@ class Records:
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of all recorded files, by their names in the data set's folder."""
-        records = [_read(file) for file in self.path.rglob("*.json") if file.name != "settings.json"]
+        files = [*self.path.glob("*.json"), *self.path.glob("*/[0-9]*.json")]
+        records = [_read(file) for file in files if file.name != "settings.json"]
         return {name: checksum for record in records for name, (checksum, _) in record["files"].items()}
 
     def _compare(self, wanted: dict[str, Any], found: Any) -> None:

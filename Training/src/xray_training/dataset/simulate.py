@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import sys
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -91,8 +93,9 @@ def simulate_shard(path: Path, shard: int) -> list[Path]:
     """
     import zarr
 
+    _keep_freed_memory()
     with at_most_cpus(1):
-        patient = _load(path)
+        patient = _load(path, (path / "zarr.json").stat().st_mtime_ns)
         group = zarr.open_group(path, mode="r+")
         views = range(shard * VIEWS_PER_SHARD, min((shard + 1) * VIEWS_PER_SHARD, len(patient.stored)))
         files = _write_shard(group["image"], shard, (), np.stack([patient.image(view) for view in views]))
@@ -113,8 +116,22 @@ def _write_shard(array: Any, shard: int, bone: tuple[int, ...], values: npt.NDAr
     return [file] if file.exists() else []
 
 
+@cache
+def _keep_freed_memory() -> None:
+    """Let the C library keep up to 1 GB of freed memory for the next images.
+
+    Dask tells its workers' to give back at once whatever is over 64 kB; to get it anew for every image took a fifth of the time.
+    """
+    if sys.platform == "linux":
+        m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h of glibc; another C library ignores them
+        set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
+        set_option(m_trim_threshold, 1 << 30)
+        set_option(m_mmap_threshold, 1 << 25)  # the largest it takes
+
+
 @lru_cache(maxsize=1)
-def _load(path: Path) -> _LoadedPatient:
+def _load(path: Path, written_at: int) -> _LoadedPatient:
+    """A patient, kept for the next shard; the time tells it from another that was at this place before."""
     return _LoadedPatient(path)
 
 

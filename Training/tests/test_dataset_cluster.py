@@ -1,0 +1,46 @@
+"""Where data sets are made: batch systems and schedulers."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("zarr")
+pytest.importorskip("distributed")
+
+import dask
+from DRRSimulatorLib.errors import InputError
+from xray_training.dataset.cluster import batch_cluster, connected
+
+RESOURCES = {"cores": 16, "processes": 16, "memory": "32GB", "walltime": "04:00:00", "account": "radiology", "queue": "long"}
+
+
+def test_a_job_for_slurm_asks_for_the_resources_of_dasks_configuration() -> None:
+    pytest.importorskip("dask_jobqueue")
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in RESOURCES.items()}), batch_cluster("slurm") as cluster:
+        script = cluster.job_script()
+    for line in ("#SBATCH -A radiology", "#SBATCH -p long", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=30G", "#SBATCH -t 04:00:00"):
+        assert line in script.splitlines()
+    assert "--nworkers 16" in script and "--nthreads 1" in script
+
+
+def test_a_job_for_pbs_asks_for_the_resources() -> None:
+    pytest.importorskip("dask_jobqueue")
+    with batch_cluster("pbs", cores=8, processes=8, memory="16GB", walltime="02:00:00") as cluster:
+        script = cluster.job_script()
+    assert "#PBS -l select=1:ncpus=8:mem=15GB" in script and "#PBS -l walltime=02:00:00" in script
+
+
+def test_a_batch_system_without_resources_is_refused_in_a_sentence() -> None:
+    pytest.importorskip("dask_jobqueue")
+    with pytest.raises(InputError, match=r"jobqueue\.slurm"):
+        batch_cluster("slurm")
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"), connected("tcp://127.0.0.1:9", None, 1.0):
+        pass
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(InputError, match="No Dask scheduler answers at cluster"), connected("cluster", None, 1.0):
+        pass
