@@ -100,13 +100,20 @@ class TorchViews(Dataset[dict[str, torch.Tensor]]):
         Raises:
             InputError: if its files are damaged.
         """
+        return {"image": self._image(item), **self.truth(item)}
+
+    def truth(self, item: int) -> dict[str, torch.Tensor]:
+        """All of a view but its image.
+
+        Raises:
+            InputError: if its files are damaged.
+        """
         place, number = self.index[item]
         patient = self._patient(place)
         pose = patient.ras_to_camera[number]
         factor = patient.camera.image_size[0] * self.output_stride // self.camera.image_size[0]
         coordinates = torch.from_numpy(coarse_coordinates(patient.read("depth", number), patient.camera, pose, factor))
         return {
-            "image": self._image(item),
             "coordinates": coordinates,
             "mask": coordinates[:, 0, 0].isfinite(),
             "camera_matrix": torch.from_numpy(self.camera.matrix),
