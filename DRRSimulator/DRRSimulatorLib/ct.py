@@ -13,9 +13,11 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from .camera import FloatArray
+from .ct_values import check_values
 from .dicom_series import FEWEST_SLICES, read_series
 from .errors import InputError
 from .volume_file import ijk_to_ras, on_orthogonal_grid, read_volume_file
+from .volume_limit import image_within_limit
 
 AIR_HU = -1000.0
 
@@ -71,15 +73,18 @@ def read_ct(path: Path, series_uid: str | None = None) -> CTVolume:
     """Read a CT from a DICOM folder or from a NIfTI, NRRD or MetaImage file.
 
     Values below -1000 HU (padding outside the round field of view, noise in air) become -1000 HU. A series with a tilted gantry
-    is resampled onto an orthogonal grid with a warning; every other grid is kept as it is.
+    is resampled onto an orthogonal grid with a warning, and a CT of more than `LARGEST_CT_VOXELS` to coarser voxels; every other grid
+    is kept as it is.
 
     Args:
         path: folder of DICOM slices, or a file .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd.
-        series_uid: SeriesInstanceUID of the series to read from a DICOM folder; needed where it holds several CT series.
+        series_uid: SeriesInstanceUID of the series to read from a DICOM folder; needed where it holds several CT series;
+            "UID:2" is the second of a series that holds several volumes, as 4D CT does.
 
     Raises:
         InputError: if nothing usable is found; see `read_series` and `read_volume_file`. Also if a voxel is not a finite number,
-            or the volume cannot be a CT in HU (too few slices, nothing below water, nothing as dense as bone).
+            or the volume cannot be a CT in HU (too few slices, nothing below water, nothing as dense as bone,
+            and what `check_values` refuses).
     """
     return ct_from_image(read_series(path, series_uid, AIR_HU) if path.is_dir() else read_volume_file(path), str(path))
 
@@ -96,9 +101,10 @@ def ct_from_image(image: sitk.Image, name: str) -> CTVolume:
     """
     if min(image.GetSize()) < FEWEST_SLICES:
         raise InputError(f"{name} is not a CT volume: its size is only {image.GetSize()} voxels.")
-    image = sitk.Cast(image, sitk.sitkFloat32)
+    image = sitk.Cast(image_within_limit(image), sitk.sitkFloat32)
     if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
         raise InputError(f"{name} has voxels that are not finite numbers (NaN or infinity); export the CT again.")
+    check_values(sitk.GetArrayViewFromImage(image), name)
     image = on_orthogonal_grid(sitk.Maximum(image, AIR_HU), AIR_HU)
     ct = CTVolume(sitk.GetArrayFromImage(image), ijk_to_ras(image))
     lowest, highest = float(ct.hu.min()), float(ct.hu.max())

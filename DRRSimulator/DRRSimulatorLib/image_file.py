@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from .camera import FloatArray
 from .errors import InputError
 from .files import atomic_path
-from .volume_file import last_line, place_in_ras, refuse_truncated_nifti
+from .volume_file import last_line, place_in_ras
+from .volume_header import check_nifti
 
 
 def write_picture(path: Path, pixels: npt.NDArray[np.uint16], pixel_spacing: tuple[float, float]) -> None:
@@ -54,7 +55,7 @@ def write_image(path: Path, image: sitk.Image, compressed: bool = True, level: i
         try:
             sitk.WriteImage(image, str(temporary), useCompression=compressed, compressionLevel=level)
             if path.name.lower().endswith((".nii", ".nii.gz")):
-                refuse_truncated_nifti(temporary)  # on a full disk ITK writes what there is room for, without a word
+                check_nifti(temporary)  # on a full disk ITK writes what there is room for, without a word
         except (RuntimeError, InputError) as error:
             reason = last_line(error) if isinstance(error, RuntimeError) else "it was not written whole"
             raise OSError(f"{path} cannot be written ({reason}); is the disk full?") from error

@@ -1,22 +1,25 @@
 """Bone in a CT, found by its density and by what it encloses: no model, no training, any voxel size.
 
 Lengths are millimetres and ``spacing`` is per array axis [k, j, i], so the same anatomy gives the same result on coarse and fine
-grids. Known limits: blood vessels, heart and kidneys filled with contrast agent are as dense as bone and are kept where they touch
-it, as are metal and its streaks; marrow behind a cortex too thin for the voxels (a porous sacrum) stays open.
+grids. Known limits: of vessels filled with contrast agent only the large ones are told from bone (`contrast`); metal and its streaks
+are kept where they touch it; marrow behind a cortex too thin for the voxels (a porous sacrum) stays open.
 """
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
-Spacing = tuple[float, float, float]
+from .coarse_grid import Mask, Spacing, ball, coarse_spacing, every, on_fine_grid, steps_of
+from .contrast import contrast_agent
 
 # Trabecular bone of the lumbar spine has 100 to 200 HU in adults (Pickhardt et al., Ann Intern Med 2013;158:588-595); muscle, organs
 # and blood without contrast agent stay under 80 HU. A bone also has some cortex, which reaches 250 HU even in 3 mm voxels.
 _TRABECULAR_HU = 120.0
 _CORTICAL_HU = 250.0
+_ABOVE_CONTRAST = 1.2  # times as dense as blood full of contrast agent is cortex
 _METAL_HU = 1500.0  # higher values are cut, or smoothing would widen metal
 _BODY_HU = -300.0  # between lung and fat
 
@@ -31,7 +34,8 @@ _SMALLEST_BODY_PART = 0.01  # of the largest: a hand beside the trunk
 def bone_mask(hu: npt.NDArray[np.float32], spacing: Spacing) -> Mask:
     """Bone with its marrow, and metal attached to it, in a CT.
 
-    Hysteresis threshold within the body, then holes of the cortex are filled; the CT table and small calcifications are left out.
+    Hysteresis threshold within the body, then holes of the cortex are filled; the CT table, small calcifications and, with a warning,
+    the heart, vessels and organs full of contrast agent are left out.
 
     Args:
         hu: Hounsfield units, [k, j, i].
@@ -43,10 +47,21 @@ def bone_mask(hu: npt.NDArray[np.float32], spacing: Spacing) -> Mask:
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(np.clip(hu, None, _METAL_HU), [_NOISE_MM / s for s in spacing])
-    regions, count = ndimage.label((smooth > _TRABECULAR_HU) & _body(smooth, spacing))
+    dense = (smooth > _TRABECULAR_HU) & _body(smooth, spacing)
+    cortical_hu, contrast = _CORTICAL_HU, contrast_agent(smooth, dense, spacing)
+    if contrast is not None:
+        cortical_hu = max(cortical_hu, _ABOVE_CONTRAST * contrast.hu)
+        dense &= ~contrast.mask
+        volume_ml = float(np.prod(spacing)) * np.count_nonzero(contrast.mask) / 1000
+        warnings.warn(
+            f"The CT holds contrast agent of up to {contrast.hu:.0f} HU, as dense as bone: {volume_ml:.0f} ml of vessels and organs were "
+            "left out of the bone, but small ones may be in it; check it, or give a label map of the bones.",
+            stacklevel=3,
+        )
+    regions, count = ndimage.label(dense)
     is_bone = np.bincount(regions.ravel()) * np.prod(spacing) >= _SMALLEST_BONE_MM3
     has_cortex = np.zeros(count + 1, dtype=bool)
-    has_cortex[regions[smooth > _CORTICAL_HU]] = True
+    has_cortex[regions[smooth > cortical_hu]] = True
     is_bone &= has_cortex
     is_bone[0] = False
     bone: Mask = is_bone[regions]
@@ -70,20 +85,17 @@ def _body(hu: npt.NDArray[np.float32], spacing: Spacing) -> Mask:
     """The patient without table, cushions and cables; lungs and bowel are filled. Found on a grid of about 2 mm, for speed."""
     from scipy import ndimage
 
-    steps = [max(1, round(2.0 / s)) for s in spacing]
-    coarse = hu[tuple(slice(None, None, step) for step in steps)] > _BODY_HU
-    coarse_spacing = (spacing[0] * steps[0], spacing[1] * steps[1], spacing[2] * steps[2])
-    ball = _ball(_TABLE_MM, coarse_spacing)
+    steps, coarse_mm = steps_of(spacing), coarse_spacing(spacing)
+    coarse = every(hu, steps) > _BODY_HU
+    table = ball(_TABLE_MM, coarse_mm)
     # An opening; the body goes on beyond the CT's edge, so that nothing is eroded from there.
-    parts, _ = ndimage.label(ndimage.binary_dilation(ndimage.binary_erosion(coarse, ball, border_value=1), ball))
+    parts, _ = ndimage.label(ndimage.binary_dilation(ndimage.binary_erosion(coarse, table, border_value=1), table))
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     body = (sizes > _SMALLEST_BODY_PART * sizes.max())[parts]
     for axis in range(3):
-        body |= _slice_holes(body, axis, coarse_spacing) > 0
-    for axis, step in enumerate(steps):
-        body = np.repeat(body, step, axis=axis)
-    return body[tuple(slice(size) for size in hu.shape)]
+        body |= _slice_holes(body, axis, coarse_mm) > 0
+    return on_fine_grid(body, steps, hu.shape)
 
 
 def _with_marrow(bone: Mask, spacing: Spacing) -> Mask:
@@ -94,11 +106,11 @@ def _with_marrow(bone: Mask, spacing: Spacing) -> Mask:
     """
     from scipy import ndimage
 
-    ball = _ball(_CORTEX_GAP_MM, spacing)
+    gap = ball(_CORTEX_GAP_MM, spacing)
     bone = bone | _enclosed(bone, spacing, _TRABECULAR_GAP_MM2)
-    closed = ndimage.binary_erosion(ndimage.binary_dilation(bone, ball), ball, border_value=1)
+    closed = ndimage.binary_erosion(ndimage.binary_dilation(bone, gap), gap, border_value=1)
     marrow = _enclosed(closed, spacing)
-    bone |= marrow | (closed & ndimage.binary_dilation(marrow, ball))
+    bone |= marrow | (closed & ndimage.binary_dilation(marrow, gap))
     return bone | _enclosed(bone, spacing, _TRABECULAR_GAP_MM2)
 
 
@@ -136,9 +148,3 @@ def _slice_holes(mask: Mask, axis: int, spacing: Spacing, small_mm2: float = 0.0
     areas = np.bincount(regions.ravel(), minlength=count + 1) * np.prod(spacing) / spacing[axis]
     values = is_hole.astype(np.uint8) + (is_hole & (areas <= small_mm2))
     return values[regions]
-
-
-def _ball(radius: float, spacing: Spacing) -> Mask:
-    """The voxels whose centres lie within a radius (mm) of the middle one."""
-    k, j, i = (np.arange(-int(radius / s), int(radius / s) + 1) * s for s in spacing)
-    return k[:, None, None] ** 2 + j[:, None] ** 2 + i**2 <= radius**2

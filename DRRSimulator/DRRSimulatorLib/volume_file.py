@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
-import struct
 import warnings
-import zlib
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import SimpleITK as sitk
 
 from .camera import FloatArray
 from .errors import InputError
+from .volume_header import check_claim, check_nifti, check_voxel_files
 
 _READERS = {
     ".nii": "NiftiImageIO",
@@ -29,8 +27,10 @@ _READERS = {
 # How far a voxel may lie from where its file puts it, mm: far below a CT's voxel, far above the rounding in headers.
 _PLACE_TOLERANCE_MM = 0.1
 
-_CHUNK_BYTES = 1 << 24
-_NIFTI_HEADER_BYTES = 348
+# Strongest shear that is taken for gantry tilt; scanners tilt by up to 30 degrees.
+_LARGEST_SHEAR_DEG = 45.0
+_LARGEST_GROWTH = 4  # of the number of voxels by resampling
+
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -42,17 +42,19 @@ def read_volume_file(path: Path) -> sitk.Image:
 
     Raises:
         InputError: if the file is missing, of another kind or damaged, has several values per voxel or not three dimensions,
-            takes its voxels from outside its folder, or is a NIfTI file whose two transforms (qform, sform) disagree.
+            claims more voxels than it holds or than `LARGEST_VOXEL_BYTES`, takes them from outside its folder, or is a NIfTI file whose
+            two transforms (qform, sform) disagree.
     """
     kind = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     if kind is None:
         raise InputError(f"{path} is not one of {', '.join(_READERS)}; for DICOM give the folder that holds the slices.")
-    if kind in (".nii", ".nii.gz"):
-        refuse_truncated_nifti(path)
+    is_nifti, is_nrrd = kind in (".nii", ".nii.gz"), kind in (".nrrd", ".nhdr")
+    if is_nifti:
+        check_nifti(path)
     else:
-        _refuse_foreign_voxels(path)
+        check_voxel_files(path, is_nrrd)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_READERS[kind])
     reader.SetFileName(str(path))
@@ -60,6 +62,9 @@ def read_volume_file(path: Path) -> sitk.Image:
         reader.ReadImageInformation()
         if reader.GetNumberOfComponents() != 1:
             raise InputError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors); give a grey-value volume.")
+        if not is_nifti:
+            voxel_bytes = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
+            check_claim(path, is_nrrd, math.prod(reader.GetSize()) * voxel_bytes)
         image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read ({last_line(error)}); give a whole NIfTI, NRRD or MHA file.") from error
@@ -90,6 +95,9 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     """The image itself where its axes are at right angles, else (gantry tilt) resampled linearly onto such a grid, with a warning.
 
     The new grid keeps the slice planes and covers the whole image; ``outside`` fills what the image does not cover.
+
+    Raises:
+        InputError: if they are far from right angles.
     """
     direction, size, spacing = _direction(image), np.array(image.GetSize()), np.array(image.GetSpacing())
     orthonormal = _orthonormal(direction)
@@ -100,6 +108,8 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     corners = np.array(list(product((0, 1), repeat=3))) * (size - 1) @ steps.T / new_spacing
     first, last = np.floor(corners.min(axis=0) + 1e-6), np.ceil(corners.max(axis=0) - 1e-6)
     shear = np.degrees(np.arccos(np.clip(direction[:, 2] @ orthonormal[:, 2], -1, 1)))
+    if shear > _LARGEST_SHEAR_DEG or np.prod(last - first + 1) > _LARGEST_GROWTH * np.prod(size):
+        raise InputError(f"The CT's slices are sheared by {shear:.0f} degrees, more than any gantry tilts; its geometry is damaged.")
     warnings.warn(
         f"The CT's slices are sheared by {shear:.1f} degrees (gantry tilt); it was resampled to a rectangular grid.", stacklevel=3
     )
@@ -113,24 +123,6 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
         orthonormal.ravel().tolist(),
         outside,
     )
-
-
-def refuse_truncated_nifti(path: Path) -> None:
-    """ITK reads what there is of a truncated NIfTI file, and the rest as zeros, without a word."""
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            header = file.read(_NIFTI_HEADER_BYTES)
-            size = len(header)
-            while chunk := file.read(_CHUNK_BYTES):
-                size += len(chunk)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}); it is damaged or not whole: copy it again.") from error
-    order = next((o for o in "<>" if header[:4] == struct.pack(f"{o}i", _NIFTI_HEADER_BYTES)), None)
-    if order is None or size < _NIFTI_HEADER_BYTES:
-        return  # not NIfTI-1: ITK says what is wrong
-    dimensions, bits = struct.unpack_from(f"{order}8h", header, 40), struct.unpack_from(f"{order}h", header, 72)[0]
-    if size < _NIFTI_HEADER_BYTES + math.prod(dimensions[1 : 1 + dimensions[0]]) * bits // 8:
-        raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
 
 
 def last_line(error: Exception) -> str:
@@ -147,18 +139,6 @@ def _orthonormal(direction: FloatArray) -> FloatArray:
     """Gram-Schmidt: keeps the first axis, the plane of the first two and the side of each, so also left-handed axes."""
     orthonormal, triangular = np.linalg.qr(direction)
     return orthonormal * np.sign(np.diag(triangular))
-
-
-def _refuse_foreign_voxels(path: Path) -> None:
-    """NRRD and MetaImage headers may name another file for their voxels: it must lie in the header's folder."""
-    with path.open("rb") as file:
-        header = file.read(65536).decode("latin-1")
-    for name in re.findall(r"^(?:ElementDataFile\s*=|data ?file:)[ \t]*([^\r\n]*)", header, re.MULTILINE | re.IGNORECASE):
-        folder = path.parent.resolve()
-        if name.upper().startswith("LIST"):
-            raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")
-        if not (folder / name).resolve().is_relative_to(folder):
-            raise InputError(f"{path} takes its voxels from {name}, outside its own folder; put both files into one folder.")
 
 
 def _refuse_ambiguous_nifti(path: Path, image: sitk.Image) -> None:

@@ -1,0 +1,122 @@
+"""What the header of a NIfTI, NRRD or MetaImage file claims, checked before a reader believes it: such files come from anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import mmap
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import InputError
+
+LARGEST_VOXEL_BYTES = 2**32
+"""What the voxels of a file may take in memory as they are stored: 1024x1024x1500 of 16 bits take 3 GiB."""
+
+_MOST_DEFLATED = 1032  # times as large is what DEFLATE makes of its input, at most (J. Gailly and M. Adler, zlib's technical details)
+_LONGEST_TEXT_HEADER = 2**20
+_CHUNK_BYTES = 1 << 24
+_NIFTI_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_NRRD_DATA_FILE = re.compile(rb"data ?file:(?!=)[ \t]*([^\r\n]*)", re.IGNORECASE)
+# Wherever it stands: the library takes it with spaces before it, a colon for the equals sign, and after any white space.
+_META_DATA_FILE = re.compile(rb"ElementDataFile\s*[=:][ \t]*([^\r\n]*)")
+_META_COMPRESSED_SIZE = re.compile(rb"CompressedDataSize\s*[=:]\s*(-?\d+)")
+
+
+def check_nifti(path: Path) -> None:
+    """Refuse a NIfTI file that does not hold the voxels that its header claims, or too many; memory and time stay bounded.
+
+    ITK reads what there is of a truncated file, and the rest as zeros, without a word.
+    """
+    compressed = path.suffix.lower() == ".gz"
+    try:
+        with gzip.open(path) if compressed else path.open("rb") as file:
+            header = file.read(_NIFTI2_HEADER_BYTES)
+            claimed = _nifti_bytes(header)
+            if claimed is None:
+                return  # not NIfTI: ITK says what is wrong
+            _refuse_too_many(path, claimed)
+            size = len(header) if compressed else path.stat().st_size
+            while compressed and size <= claimed + _CHUNK_BYTES and (chunk := file.read(_CHUNK_BYTES)):
+                size += len(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}); it is damaged or not whole: copy it again.") from error
+    if size < claimed:
+        raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
+    if compressed and size > claimed + _CHUNK_BYTES:
+        raise InputError(f"{path} cannot be read: it unpacks to far more than its header says; save it again.")
+
+
+def check_voxel_files(path: Path, is_nrrd: bool) -> None:
+    """Refuse an NRRD or MetaImage header that takes its voxels from anywhere but itself or a file in its own folder."""
+    folder = path.parent.resolve()
+    for name in _named_files(path, is_nrrd):
+        if name.upper().startswith("LIST"):
+            raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")
+        target = (folder / name).resolve()
+        # The name "-" stands for what is typed into the program.
+        if not target.is_relative_to(folder) or name == "-" or (target.exists() and not target.is_file()):
+            raise InputError(f"{path} takes its voxels from {name}, outside its own folder; put both files into one folder.")
+
+
+def check_claim(path: Path, is_nrrd: bool, claimed: int) -> None:
+    """Refuse voxels of more bytes than the limit, or than any compression makes of the files that hold them.
+
+    Args:
+        path: an NRRD or MetaImage file that passed `check_voxel_files`.
+        is_nrrd: which of them.
+        claimed: bytes of the voxels by the header.
+    """
+    _refuse_too_many(path, claimed)
+    files = [path, *(path.parent / name for name in _named_files(path, is_nrrd))]
+    if all(file.is_file() for file in files) and claimed > _MOST_DEFLATED * sum(file.stat().st_size for file in files):
+        raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
+
+
+def _named_files(path: Path, is_nrrd: bool) -> Iterator[str]:
+    """The files that a header names for its voxels; nothing where they follow the header."""
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if is_nrrd:
+            end = _BLANK_LINE.search(content, 0, _LONGEST_TEXT_HEADER)
+            if end is None and len(content) > _LONGEST_TEXT_HEADER:
+                raise InputError(f"{path} cannot be read: its header is longer than 1 MB; save it again.")
+            found = _NRRD_DATA_FILE.findall(content, 0, end.start() if end else len(content))
+        else:
+            found = _META_DATA_FILE.findall(content)
+            if any(not 0 <= int(size[:20]) <= len(content) * _MOST_DEFLATED for size in _META_COMPRESSED_SIZE.findall(content)):
+                raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
+    for name in found:
+        text = name.decode("utf-8", "surrogateescape").strip()
+        if is_nrrd or text.upper() != "LOCAL":
+            yield text
+
+
+def _nifti_bytes(header: bytes) -> int | None:
+    """Bytes of a NIfTI file up to the end of its voxels, by its header; None if it is none. Offsets: nifti1.h and nifti2.h."""
+    for order in "<>":
+        if header[:4] == struct.pack(f"{order}i", _NIFTI_HEADER_BYTES) and len(header) >= _NIFTI_HEADER_BYTES:
+            dimensions, bits = struct.unpack_from(f"{order}8h", header, 40), struct.unpack_from(f"{order}h", header, 72)[0]
+            return _NIFTI_HEADER_BYTES + _voxel_bytes(dimensions, bits)
+        if header[:4] == struct.pack(f"{order}i", _NIFTI2_HEADER_BYTES) and len(header) >= _NIFTI2_HEADER_BYTES:
+            dimensions, bits = struct.unpack_from(f"{order}8q", header, 16), struct.unpack_from(f"{order}h", header, 14)[0]
+            return _NIFTI2_HEADER_BYTES + _voxel_bytes(dimensions, bits)
+    return None
+
+
+def _voxel_bytes(dimensions: tuple[int, ...], bits: int) -> int:
+    return math.prod(max(0, n) for n in dimensions[1 : 1 + max(0, dimensions[0])]) * max(0, bits) // 8
+
+
+def _refuse_too_many(path: Path, claimed: int) -> None:
+    if claimed > LARGEST_VOXEL_BYTES:
+        raise InputError(
+            f"{path} claims {claimed / 2**30:,.0f} GB of voxels, more than the {LARGEST_VOXEL_BYTES / 2**30:.0f} GB that are read from "
+            "a file; store the CT as 16-bit whole numbers or as a DICOM series, or crop it."
+        )
