@@ -9,7 +9,7 @@ pytest.importorskip("distributed")
 
 import dask
 from DRRSimulatorLib.errors import InputError
-from xray_training.dataset.cluster import batch_cluster, connected
+from xray_training.dataset.cluster import batch_cluster, connected, local_cluster
 
 RESOURCES = {"cores": 16, "processes": 16, "memory": "32GB", "walltime": "04:00:00", "account": "radiology", "queue": "long"}
 
@@ -44,3 +44,8 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(InputError, match="No Dask scheduler answers at cluster"), connected("cluster", None, 1.0):
         pass
+
+
+def test_processes_that_sleep_as_long_as_the_machine_are_kept() -> None:
+    with local_cluster(1) as cluster:
+        assert cluster.scheduler.worker_ttl is None

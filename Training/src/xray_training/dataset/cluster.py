@@ -35,13 +35,7 @@ def connected(scheduler: str, workers: int | None, patience_s: float = 30.0) -> 
     # What it logs of workers that die and tasks that fail is told at the end, in words.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler == "local":
-        cluster = distributed.LocalCluster(
-            n_workers=workers or available_cpus(),
-            threads_per_worker=1,
-            memory_limit=None,  # tasks are bounded themselves, and keep nothing in Dask
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+        cluster = local_cluster(workers or available_cpus())
     elif scheduler in BATCH_SYSTEMS:
         cluster = batch_cluster(scheduler)
         cluster.scale(workers or 1)
@@ -51,6 +45,21 @@ def connected(scheduler: str, workers: int | None, patience_s: float = 30.0) -> 
         return
     with cluster, distributed.Client(cluster) as client:
         yield client
+
+
+def local_cluster(workers: int) -> Any:
+    """Cluster of processes of this machine, each with one thread."""
+    dask = optional_package("dask", "dask", "datasets")
+    distributed = optional_package("distributed", "distributed", "datasets")
+    # A machine that sleeps longer than the workers' time to live would find itself without any when it wakes up.
+    with dask.config.set({"distributed.scheduler.worker-ttl": None}):
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,  # tasks are bounded themselves, and keep nothing in Dask
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def batch_cluster(system: str, **resources: Any) -> Any:

@@ -98,12 +98,18 @@ def simulate_shard(path: Path, shard: int) -> list[Path]:
         patient = _load(path, (path / "zarr.json").stat().st_mtime_ns)
         group = zarr.open_group(path, mode="r+")
         views = range(shard * VIEWS_PER_SHARD, min((shard + 1) * VIEWS_PER_SHARD, len(patient.stored)))
-        files = _write_shard(group["image"], shard, (), np.stack([patient.image(view) for view in views]))
-        mask = np.empty((len(views), len(patient.shadows), *patient.stored.camera.image_size), dtype=bool)
+        size = patient.stored.camera.image_size
+        images = np.empty((len(views), *size), dtype=np.uint16)
+        for place, view in enumerate(views):
+            images[place] = patient.image(view)
+        files = _write_shard(group["image"], shard, (), images)
+        mask = np.empty((len(views), len(patient.shadows), *size), dtype=bool)
+        depths = np.empty((len(views), 1, 2, *size), dtype=np.uint16)
         for bone in range(len(patient.shadows)):
-            depth = np.stack([patient.depth(view, bone) for view in views])
-            mask[:, bone] = depth[:, 0] > 0
-            files += _write_shard(group["depth"], shard, (bone,), depth[:, None])
+            for place, view in enumerate(views):
+                depths[place, 0] = patient.depth(view, bone)
+            mask[:, bone] = depths[:, 0, 0] > 0
+            files += _write_shard(group["depth"], shard, (bone,), depths)
         return files + _write_shard(group["mask"], shard, (), mask)
 
 
