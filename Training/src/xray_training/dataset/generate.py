@@ -28,7 +28,7 @@ from .sources import CTSource
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_BETWEEN_LOOKS = 0.25  # every look asks the scheduler, which takes milliseconds of a core
 _TASKS_PER_WORKER = 2  # so that none waits; the results are small
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
