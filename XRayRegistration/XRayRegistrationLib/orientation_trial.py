@@ -59,6 +59,8 @@ def _registered(view: View, ct: CTVolume, model: Model, refiner: Refiner) -> Reg
 
 
 def _as_seen(view: View, orientation: Orientation) -> View:
-    xray = view.xray
+    """The view turned back; its camera is that of the image as the source sees it already, as in `read_views`, if it has that size."""
+    xray, camera = view.xray, view.camera
     pixels, field = orientation.as_seen(xray.pixels).copy(), orientation.as_seen(xray.field).copy()
-    return View(replace(xray, pixels=pixels, field=field, camera=None), orientation.as_seen_camera(view.camera))
+    fitting = camera if camera.image_size == pixels.shape else orientation.as_seen_camera(camera)
+    return View(replace(xray, pixels=pixels, field=field, camera=None), fitting)
