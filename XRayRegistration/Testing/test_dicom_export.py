@@ -207,12 +207,18 @@ def test_every_export_has_uids_of_its_own_in_the_space_of_the_ct(tmp_path: Path,
 def test_values_that_the_standard_does_not_allow_are_left_empty(
     tmp_path: Path, found: Registration, patient: SmallPatient, view: View
 ) -> None:
-    bad = {"PatientSex": "unknown", "PatientBirthDate": "3.11.1948", "StudyID": "x" * 30, "StudyTime": "noon"}
+    bad = {
+        "PatientSex": "unknown",
+        "PatientBirthDate": "3.11.1948",
+        "StudyID": "x" * 30,
+        "StudyTime": "noon",
+        "AccessionNumber": ["A", "B"],
+    }
     with pydicom.config.disable_value_validation():
         write_dicom_xray(tmp_path / "xray.dcm", view, **bad)
     objects = export(tmp_path / "out", found, patient, read_sources(tmp_path / "ct.nii", None, [tmp_path / "xray.dcm"]))
     for made in objects.values():
-        assert [made[keyword].value or "" for keyword in bad] == [""] * 4
+        assert [made[keyword].value or "" for keyword in bad] == [""] * 5
         assert str(made.PatientName) == NAME and made.PatientID == NUMBER
         assert checked(Path(made.filename)) == []
 

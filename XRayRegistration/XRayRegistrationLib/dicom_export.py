@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.ct import CTVolume
-from DRRSimulatorLib.files import atomic_path
+from DRRSimulatorLib.files import atomic_files
 
 from .body import CastsRays
 from .dicom_overlay import secondary_capture
@@ -32,7 +32,7 @@ def export_dicom(
     of_bones: Mapping[str, Registration] | None = None,
     found: bool = True,
 ) -> list[Path]:
-    """Write registration_<n>.dcm and overlay_<n>.dcm for X-ray n from 1, and bones.dcm.
+    """Write registration_<n>.dcm and overlay_<n>.dcm for X-ray n from 1, and bones.dcm: all of them or none.
 
     They carry the patient of the DICOM files that the registration was made from, name included.
 
@@ -49,6 +49,9 @@ def export_dicom(
 
     Returns:
         The files written.
+
+    Raises:
+        OSError: if a file cannot be written; all that were there stay as they were.
     """
     frame, series_uid = frame_of_reference(sources, ct), new_uid()
     objects: dict[str, SOPClass] = {"bones.dcm": segmentation(bones, sources, frame, found)}
@@ -65,7 +68,7 @@ def export_dicom(
         pose = registration.ras_to_camera(number - 1)
         objects[f"overlay_{number}.dcm"] = secondary_capture(view, projector, pose, caption, sources, xray, number)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, made in objects.items():
-        with atomic_path(folder / name) as temporary:
-            made.save_as(temporary, enforce_file_format=True)
+    with atomic_files(folder, last="bones.dcm") as written:
+        for name, made in objects.items():
+            made.save_as(written / name, enforce_file_format=True)
     return [folder / name for name in objects]

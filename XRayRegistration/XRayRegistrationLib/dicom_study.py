@@ -122,7 +122,7 @@ def patient_and_study(sources: DicomSources, xray: Dataset | None = None) -> Dat
 
 def frame_of_reference(sources: DicomSources, ct: CTVolume) -> str:
     """UID of the CT's patient space."""
-    own = str(sources.ct[0].get("FrameOfReferenceUID") or "") if sources.ct else ""
+    own = _valid("FrameOfReferenceUID", sources.ct[0].get("FrameOfReferenceUID")) if sources.ct else ""
     return own or f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ct.fingerprint).int}"
 
 
@@ -188,9 +188,10 @@ def _valid(keyword: str, value: Any) -> str:
     """A value as text; empty where it is absent or the standard does not allow it."""
     from pydicom.config import RAISE
     from pydicom.datadict import dictionary_VR
+    from pydicom.multival import MultiValue
     from pydicom.valuerep import validate_value
 
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None or isinstance(value, MultiValue) else str(value).strip()
     try:
         validate_value(dictionary_VR(keyword), text, RAISE)
     except ValueError:
