@@ -1,0 +1,187 @@
+"""The memory that a CT takes stays bounded: large CTs are read as means over blocks, and headers are checked before they are believed."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from ct_files import LPS_TO_RAS, ORIGIN, SPACING, as_image, phantom, write_series
+from DRRSimulatorLib import volume_limit
+from DRRSimulatorLib.camera import transform_points
+from DRRSimulatorLib.ct import read_ct
+from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.volume_limit import LARGEST_CT_VOXELS, block_size
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "block"),
+    [
+        ((512, 512, 1024), (0.7, 0.7, 1.0), (1, 1, 1)),
+        ((512, 512, 1025), (0.7, 0.7, 0.5), (1, 1, 2)),
+        ((1024, 1024, 1500), (0.35, 0.35, 0.5), (2, 2, 2)),
+        ((1024, 1024, 300), (0.2, 0.2, 1.0), (2, 1, 1)),
+        ((4096, 4096, 6), (0.1, 0.1, 0.01), (1, 1, 1)),
+        ((100_000, 100_000, 5), (0.1, 0.1, 0.01), (14, 14, 1)),
+    ],
+)
+def test_the_finest_axes_of_a_large_ct_become_coarser_until_it_is_within_the_limit(
+    size: tuple[int, int, int], spacing: tuple[float, float, float], block: tuple[int, int, int]
+) -> None:
+    assert block_size(size, spacing) == block
+    assert math.prod(n // b for n, b in zip(size, block, strict=True)) <= LARGEST_CT_VOXELS
+
+
+@pytest.fixture
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit above which a small CT lies: its voxels of 0.7x0.9x2.5 mm are then taken together as 3x2x1."""
+    monkeypatch.setattr(volume_limit, "LARGEST_CT_VOXELS", 800)
+
+
+@pytest.mark.usefixtures("small_limit")
+@pytest.mark.parametrize("source", ["ct.nrrd", "ct.nii.gz", "ct.mha", "dicom"])
+def test_a_ct_above_the_limit_is_read_as_means_over_blocks_in_place(tmp_path: Path, source: str) -> None:
+    hu = phantom((8, 23, 26))
+    if source == "dicom":
+        write_series(tmp_path / source, hu, np.eye(3))
+    else:
+        sitk.WriteImage(as_image(hu, np.eye(3)), tmp_path / source)
+    with pytest.warns(UserWarning, match=r"26x23x8 voxels.* means of 3x2x1 voxels each .* 2\.10x1\.80x2\.50 mm"):
+        ct = read_ct(tmp_path / source)
+    expected = hu[:, :22, :24].reshape(8, 11, 2, 8, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(ct.hu, np.maximum(expected, -1000), atol=1e-3)
+    np.testing.assert_allclose(ct.spacing, SPACING * [3, 2, 1], rtol=1e-6)
+    middle_of_the_first_block = LPS_TO_RAS * (ORIGIN + SPACING * [1, 0.5, 0])
+    np.testing.assert_allclose(transform_points(ct.ijk_to_ras, [[0, 0, 0]])[0], middle_of_the_first_block, atol=1e-3)
+
+
+@pytest.mark.usefixtures("small_limit")
+@pytest.mark.filterwarnings("ignore:The CT has")
+def test_a_ct_above_the_limit_has_one_fingerprint_however_it_is_stored(tmp_path: Path) -> None:
+    hu = phantom((8, 23, 26))
+    image = as_image(hu, np.eye(3))
+    write_series(tmp_path / "dicom", hu, np.eye(3))
+    sitk.WriteImage(image, tmp_path / "a.nrrd")
+    for number, flips in enumerate([(True, False, False), (False, True, True), (True, True, True)]):
+        sitk.WriteImage(sitk.Flip(image, flips), tmp_path / f"flipped{number}.mha")
+    sitk.WriteImage(sitk.PermuteAxes(image, [2, 0, 1]), tmp_path / "turned.nrrd")
+    assert len({read_ct(path).fingerprint for path in tmp_path.iterdir()}) == 1
+
+
+def test_slices_of_a_large_series_are_asked_for_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (500, 500, 100)  # 100 MB of 32-bit HU
+
+    slices = (np.full(size[1::-1], k, dtype=np.int16) for k in range(size[2]))
+    monkeypatch.setattr(volume_limit, "LARGEST_CT_VOXELS", 10**6)
+    tracemalloc.start()
+    try:
+        with pytest.warns(UserWarning, match="million"):
+            image = volume_limit.volume_within_limit(slices, size, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert math.prod(image.GetSize()) <= 10**6
+    assert peak < 20e6
+
+
+def nifti_claiming(dimensions: tuple[int, int, int], content: bytes) -> bytes:
+    header = bytearray(content)
+    struct.pack_into("<3h", header, 42, *dimensions)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.nrrd", "ct.mha", "ct.mhd", "ct.nhdr"])
+@pytest.mark.parametrize(("count", "sentence"), [(2000, "shorter than its header says"), (30000, "claims 50,291 GB of voxels")])
+def test_a_header_that_claims_more_voxels_than_there_are_is_refused_before_they_have_room(
+    tmp_path: Path, name: str, count: int, sentence: str
+) -> None:
+    path = tmp_path / name
+    sitk.WriteImage(as_image(phantom()), tmp_path / ("plain.nii" if ".nii" in name else name))
+    if ".nii" in name:
+        content = nifti_claiming((count, count, count if count > 2000 else 500), (tmp_path / "plain.nii").read_bytes())
+        path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    else:
+        content = path.read_bytes()
+        claimed = f"{count} {count} {count if count > 2000 else 500}".encode()
+        path.write_bytes(re.sub(rb"(sizes: |DimSize = )12 10 8", rb"\g<1>" + claimed, content))
+        assert path.read_bytes() != content
+    with pytest.raises(InputError, match=sentence):
+        read_ct(path)
+
+
+def test_a_nifti_that_unpacks_to_far_more_than_it_claims_is_refused_before_its_end(tmp_path: Path) -> None:
+    sitk.WriteImage(as_image(phantom()), tmp_path / "plain.nii")
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(gzip.compress((tmp_path / "plain.nii").read_bytes() + bytes(2**26), 1))
+    with pytest.raises(InputError, match="unpacks to far more than its header says"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("size", ["99999999999999", "99999999999999999999999999", "-5"])
+def test_a_compressed_size_that_cannot_be_is_refused(tmp_path: Path, size: str) -> None:
+    path = tmp_path / "ct.mha"
+    sitk.WriteImage(as_image(phantom()), str(path), useCompression=True)
+    path.write_bytes(re.sub(rb"CompressedDataSize = \d+", f"CompressedDataSize = {size}".encode(), path.read_bytes()))
+    with pytest.raises(InputError, match="shorter than its header says"):
+        read_ct(path)
+
+
+ESCAPES = {
+    "ct.mhd": [
+        "  ElementDataFile = ../ct.raw",
+        "\tElementDataFile\t=\t../ct.raw",
+        "ElementDataFile : ../ct.raw",
+        "Comment = " + "x" * 70000 + "\nElementDataFile = ../ct.raw",
+        "Comment = ElementDataFile = LOCAL\nElementDataFile = ../ct.raw",
+        "ElementDataFile = /etc/passwd",
+        "ElementDataFile = inner.raw",
+    ],
+    "ct.nhdr": [
+        "data file: ../ct.raw",
+        "DATA FILE: ../ct.raw",
+        "\rdata file: ../ct.raw",
+        "# " + "x" * 70000 + "\ndata file: ../ct.raw",
+        "data file: /etc/passwd",
+        "data file: inner.raw",
+        "data file: -",
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "line"), [(name, line) for name, lines in ESCAPES.items() for line in lines])
+def test_voxels_from_outside_a_headers_folder_are_refused_however_they_are_named(tmp_path: Path, name: str, line: str) -> None:
+    sitk.WriteImage(as_image(phantom()), tmp_path / name)
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "inner.raw").symlink_to(tmp_path / "ct.raw")
+    header = re.sub(r"(?:ElementDataFile = |data file: )ct\.raw", lambda _: line, (tmp_path / name).read_text())
+    (inner / name).write_bytes(header.encode())
+    with pytest.raises(InputError, match="outside its own folder"):
+        read_ct(inner / name)
+
+
+@pytest.mark.parametrize(("name", "line"), [("ct.mhd", "ElementDataFile = LIST\nct.raw"), ("ct.nhdr", "data file: LIST\nct.raw")])
+def test_a_list_of_files_is_refused(tmp_path: Path, name: str, line: str) -> None:
+    sitk.WriteImage(as_image(phantom()), tmp_path / name)
+    header = re.sub(r"(?:ElementDataFile = |data file: )ct\.raw", line, (tmp_path / name).read_text())
+    (tmp_path / name).write_text(header)
+    with pytest.raises(InputError, match="in a list of files"):
+        read_ct(tmp_path / name)
+
+
+def test_a_shear_that_needs_far_more_voxels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ct.mha"
+    sitk.WriteImage(as_image(phantom(), np.eye(3)), path)
+    header = path.read_bytes()
+    changed = header.replace(b"TransformMatrix = 1 0 0 0 1 0 0 0 1", b"TransformMatrix = 1 0 0 0 1 0 0 0.5 0.8660254")
+    changed = re.sub(rb"ElementSpacing = [^\n]*", b"ElementSpacing = 0.7 0.9 1000000", changed)
+    assert changed != header
+    path.write_bytes(changed)
+    with pytest.raises(InputError, match="more than any gantry tilts"):
+        read_ct(path)
