@@ -45,9 +45,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # the user does not know the temporary file
+        raise _renamed(error, temporary, path) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -62,6 +60,9 @@ def atomic_files(folder: Path, last: str) -> Iterator[Path]:
     Args:
         folder: existing folder.
         last: name of the file to move last: where it is new, all are.
+
+    Raises:
+        OSError: if a file cannot be written; it names its place in ``folder``.
     """
     temporary = _unfinished(folder / "unfinished")
     try:
@@ -69,6 +70,8 @@ def atomic_files(folder: Path, last: str) -> Iterator[Path]:
         yield temporary
         for file in sorted(temporary.iterdir(), key=lambda file: (file.name == last, file.name)):
             os.replace(file, folder / file.name)
+    except OSError as error:
+        raise _renamed(error, temporary, folder) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -125,6 +128,14 @@ def _lock(file: IO[str]) -> bool:
 
 def _unfinished(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}-{path.name[-_LONGEST_NAME:]}")
+
+
+def _renamed(error: OSError, temporary: Path, known: Path) -> OSError:
+    """The same error with the name that the user knows."""
+    if error.errno is None:
+        return OSError(str(error).replace(str(temporary), str(known)))
+    name = str(known) if error.filename is None else str(error.filename).replace(str(temporary), str(known))
+    return OSError(error.errno, error.strerror, name)
 
 
 def _flush(path: Path) -> None:
