@@ -13,6 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from .camera import FloatArray
+from .dicom_file import read_dicom_file
 from .errors import InputError
 from .volume_file import last_line
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _LARGEST_SLICE = 2**24  # pixels: 4096 x 4096
-_LARGEST_DEFLATED_BYTES = 2**20  # becomes at most 1 GiB: pydicom inflates such a file as a whole
 
 # What tells volumes at the same place apart, in the order in which it is tried. PS3.3 C.7.6.16.2.2, C.7.6.16.2.7, C.7.6.16.2.17.
 TEMPORAL_POSITION, CARDIAC_PHASE, RESPIRATORY_PHASE = "temporal position", "cardiac phase", "respiratory phase"
@@ -86,11 +86,8 @@ def slices_of(file: Path) -> list[CTSlice]:
     import pydicom
 
     try:
-        meta = pydicom.filereader.read_file_meta_info(file)
-        if meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian and file.stat().st_size > _LARGEST_DEFLATED_BYTES:
-            raise InputError(f"The DICOM file {file} is deflated and larger than 1 MB; export it without compression.")
         tags = _SERIES + _SIZE + _GEOMETRY + _VALUES + _FRAMES + list(DIVIDING.values())
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags)
+        header = read_dicom_file(file, stop_before_pixels=True, specific_tags=tags)
         if header.get("Modality") != "CT" or header.get("SamplesPerPixel", 1) != 1 or not header.get("Rows") or not header.get("Columns"):
             return []
         if header.get("PerFrameFunctionalGroupsSequence"):
@@ -196,7 +193,7 @@ def _single(item: CTSlice) -> npt.NDArray[np.float32]:
 
 def _multi_frame(file: Path, items: Sequence[CTSlice]) -> Iterator[npt.NDArray[np.float32]]:
     """Frames decoded one by one; each has a rescale slope and intercept of its own, which GDCM does not know."""
-    from pydicom.pixels import iter_pixels
+    from pydicom.pixels.utils import iter_pixels
 
     stored = iter_pixels(file, indices=[item.frame for item in items if item.frame is not None], raw=True)
     for item, pixels in zip(items, stored, strict=True):

@@ -52,6 +52,12 @@ def test_dense_marrow_within_its_cortex_is_bone(marrow_hu: float) -> None:
     assert bone[inside["vertebra"]].mean() > 0.99
 
 
+def test_the_smallest_ct_goes_through_the_search_for_bone_and_contrast_agent() -> None:
+    hu = np.full((5, 5, 5), -1000, dtype=np.float32)
+    hu[1:, 1:, 1:] = 800
+    assert segment_bone(CTVolume(hu, np.diag([3.0, 3.0, 3.0, 1.0]))).labels.any()
+
+
 def test_the_bones_of_the_sample_ct_are_the_same_to_the_last_voxel() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
