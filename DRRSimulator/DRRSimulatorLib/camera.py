@@ -58,6 +58,8 @@ class Camera:
             raise InputError(f"The image size must be at least 1 x 1 pixels, but is {self.image_size}.")
         if not all(math.isfinite(v) for v in self.principal_point):
             raise InputError(f"The principal point must be a finite pixel position, but is {self.principal_point}.")
+        if not all(math.isfinite(v) and v > 0 for v in self.focal_lengths):
+            raise InputError(f"The distance in pixels, {self.focal_lengths}, is beyond all numbers; give distance and spacing in mm.")
 
     @classmethod
     def centred(cls, source_to_detector_distance: float, pixel_spacing: float, image_size: tuple[int, int]) -> Camera:
@@ -334,7 +336,7 @@ def load_view(path: Path) -> tuple[Camera, FloatArray | None]:
         return camera, None
     try:
         pose = np.asarray(values["ras_to_camera"], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"The pose in {path} is not a 4x4 matrix of numbers.") from error
     if not is_rigid(pose):
         raise InputError(f"The pose in {path} is not a rigid 4x4 transform (rotation and translation).")

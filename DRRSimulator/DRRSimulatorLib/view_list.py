@@ -43,7 +43,7 @@ def _view(row: Any, name: str) -> CArmView:
         raise InputError(f"{name} has something else than {', '.join(DEFAULTS)}: {row}.")
     try:
         values = DEFAULTS | {key: float(value) for key, value in row.items() if value not in (None, "")}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} has a value that is no number: {row}.") from error
     primary, secondary, roll, x, y, depth = values.values()
     return CArmView(primary, secondary, roll, (x, y), depth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .camera import FloatArray
 from .errors import InputError
 from .volume_header import check_claim, check_nifti, check_voxel_files
 
-_READERS = {
+VOLUME_READERS = {
     ".nii": "NiftiImageIO",
     ".nii.gz": "NiftiImageIO",
     ".nrrd": "NrrdImageIO",
@@ -45,33 +46,54 @@ def read_volume_file(path: Path) -> sitk.Image:
             claims more voxels than it holds or than `LARGEST_VOXEL_BYTES`, takes them from outside its folder, or is a NIfTI file whose
             two transforms (qform, sform) disagree.
     """
-    kind = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
-    if kind is None:
-        raise InputError(f"{path} is not one of {', '.join(_READERS)}; for DICOM give the folder that holds the slices.")
-    is_nifti, is_nrrd = kind in (".nii", ".nii.gz"), kind in (".nrrd", ".nhdr")
-    if is_nifti:
-        check_nifti(path)
-    else:
-        check_voxel_files(path, is_nrrd)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(_READERS[kind])
-    reader.SetFileName(str(path))
+    if _kind(path, VOLUME_READERS) is None:
+        raise InputError(f"{path} is not one of {', '.join(VOLUME_READERS)}; for DICOM give the folder that holds the slices.")
     try:
-        reader.ReadImageInformation()
-        if reader.GetNumberOfComponents() != 1:
-            raise InputError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors); give a grey-value volume.")
-        if not is_nifti:
-            voxel_bytes = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
-            check_claim(path, is_nrrd, math.prod(reader.GetSize()) * voxel_bytes)
-        image = reader.Execute()
+        image = read_image_file(path, VOLUME_READERS)
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read ({last_line(error)}); give a whole NIfTI, NRRD or MHA file.") from error
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        values = image.GetNumberOfComponentsPerPixel()
+        raise InputError(f"{path} has {values} values per voxel (colour or vectors); give a grey-value volume.")
     if image.GetDimension() != 3:
         raise InputError(f"{path} has {image.GetDimension()} dimensions {image.GetSize()}; give a volume of three.")
     _refuse_ambiguous_nifti(path, image)
     return image
+
+
+def read_image_file(path: Path, readers: Mapping[str, str]) -> sitk.Image:
+    """An image of any dimension by the reader for its name; what its header claims is checked before memory is taken for it.
+
+    Args:
+        path: an existing file.
+        readers: names of SimpleITK's readers by the ends of files' names; none of its dozens of others is tried.
+
+    Raises:
+        InputError: if the header claims more than the file can hold or than `LARGEST_VOXEL_BYTES`, or voxels in another folder.
+        RuntimeError: if the file is damaged, or of a kind without a reader.
+    """
+    kind = _kind(path, readers)
+    if kind is None:
+        raise RuntimeError(f"{path.suffix or 'a name without an ending'} is not one of {', '.join(readers)}")
+    is_nifti, is_nrrd, is_volume = kind in (".nii", ".nii.gz"), kind in (".nrrd", ".nhdr"), kind in VOLUME_READERS
+    if is_nifti:
+        check_nifti(path)
+    elif is_volume:
+        check_voxel_files(path, is_nrrd)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(readers[kind])
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    if not is_nifti:
+        component_bytes = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
+        check_claim(path, is_nrrd, math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * component_bytes, is_volume)
+    return reader.Execute()
+
+
+def _kind(path: Path, readers: Mapping[str, str]) -> str | None:
+    return next((suffix for suffix in readers if path.name.lower().endswith(suffix)), None)
 
 
 def ijk_to_ras(image: sitk.Image) -> FloatArray:

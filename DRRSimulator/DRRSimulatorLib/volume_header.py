@@ -16,11 +16,17 @@ from .errors import InputError
 LARGEST_VOXEL_BYTES = 2**32
 """What the voxels of a file may take in memory as they are stored: 1024x1024x1500 of 16 bits take 3 GiB."""
 
+LARGEST_PICTURE_BYTES = 2**28
+"""The same of a picture: the largest X-ray detectors have 20 million pixels."""
+
 _MOST_DEFLATED = 1032  # times as large is what DEFLATE makes of its input, at most (J. Gailly and M. Adler, zlib's technical details)
 _LONGEST_TEXT_HEADER = 2**20
+# Of an NRRD header's fields, but not of its comments and key:=value pairs: the library writes them into messages of limited length.
+_LONGEST_FIELD, _LONGEST_WORD = 512, 100
 _CHUNK_BYTES = 1 << 24
 _NIFTI_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
 
+_WORD = re.compile(rb"[^\s,()\"/]+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _NRRD_DATA_FILE = re.compile(rb"data ?file:(?!=)[ \t]*([^\r\n]*)", re.IGNORECASE)
 # Wherever it stands: the library takes it with spaces before it, a colon for the equals sign, and after any white space.
@@ -64,14 +70,19 @@ def check_voxel_files(path: Path, is_nrrd: bool) -> None:
             raise InputError(f"{path} takes its voxels from {name}, outside its own folder; put both files into one folder.")
 
 
-def check_claim(path: Path, is_nrrd: bool, claimed: int) -> None:
+def check_claim(path: Path, is_nrrd: bool, claimed: int, is_volume: bool = True) -> None:
     """Refuse voxels of more bytes than the limit, or than any compression makes of the files that hold them.
 
     Args:
         path: an NRRD or MetaImage file that passed `check_voxel_files`.
         is_nrrd: which of them.
         claimed: bytes of the voxels by the header.
+        is_volume: whether it is one of these at all; pictures are compressed in other ways, but are of one file and smaller.
     """
+    if not is_volume:
+        if claimed > LARGEST_PICTURE_BYTES:
+            raise InputError(f"{path} claims {claimed / 2**20:,.0f} MB of pixels, more than any X-ray has; export it again.")
+        return
     _refuse_too_many(path, claimed)
     files = [path, *(path.parent / name for name in _named_files(path, is_nrrd))]
     if all(file.is_file() for file in files) and claimed > _MOST_DEFLATED * sum(file.stat().st_size for file in files):
@@ -87,7 +98,11 @@ def _named_files(path: Path, is_nrrd: bool) -> Iterator[str]:
             end = _BLANK_LINE.search(content, 0, _LONGEST_TEXT_HEADER)
             if end is None and len(content) > _LONGEST_TEXT_HEADER:
                 raise InputError(f"{path} cannot be read: its header is longer than 1 MB; save it again.")
-            found = _NRRD_DATA_FILE.findall(content, 0, end.start() if end else len(content))
+            header = content[: end.start() if end else len(content)]
+            fields = [line for line in header.split(b"\n") if b":=" not in line and not line.startswith(b"#")]
+            if any(len(line) > _LONGEST_FIELD or any(len(word) > _LONGEST_WORD for word in _WORD.findall(line)) for line in fields):
+                raise InputError(f"{path} cannot be read: a line of its header is far longer than such lines are; save it again.")
+            found = _NRRD_DATA_FILE.findall(header)
         else:
             found = _META_DATA_FILE.findall(content)
             if any(not 0 <= int(size[:20]) <= len(content) * _MOST_DEFLATED for size in _META_COMPRESSED_SIZE.findall(content)):

@@ -326,3 +326,21 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(InputError, match=f"{name} cannot be read"):
         read_ct(path)
+
+
+@pytest.mark.parametrize("field", ["dimension: ", "space directions: (", "type: "])
+def test_an_nrrd_header_with_an_endless_word_is_refused(tmp_path: Path, field: str) -> None:
+    """The library that reads NRRD writes such words into messages of limited length, and crashes."""
+    sitk.WriteImage(as_image(phantom()), tmp_path / "ct.nrrd")
+    content = (tmp_path / "ct.nrrd").read_bytes()
+    assert field.encode() in content
+    (tmp_path / "ct.nrrd").write_bytes(content.replace(field.encode(), field.encode() + b"9" * 400, 1))
+    with pytest.raises(InputError, match="a line of its header is far longer"):
+        read_ct(tmp_path / "ct.nrrd")
+
+
+def test_an_nrrd_header_may_have_long_comments_and_entries_of_other_programs(tmp_path: Path) -> None:
+    sitk.WriteImage(as_image(phantom()), tmp_path / "ct.nrrd")
+    content = (tmp_path / "ct.nrrd").read_bytes()
+    (tmp_path / "ct.nrrd").write_bytes(content.replace(b"type:", b"# " + b"a" * 900 + b"\nSegment0_Tags:=" + b"b" * 900 + b"\ntype:", 1))
+    np.testing.assert_array_equal(read_ct(tmp_path / "ct.nrrd").hu, phantom())

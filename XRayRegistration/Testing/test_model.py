@@ -146,3 +146,45 @@ def test_the_views_of_the_training_are_those_that_were_recorded() -> None:
     views = ViewRange(30.0, 20.0, 10.0, 40.0, (500.0, 700.0))
     recorded = json.loads(json.dumps({"view_range": asdict(views)}))
     assert replace(DESCRIPTION, training=recorded).view_range == views
+
+
+def test_a_description_of_a_huge_network_takes_no_memory_before_its_weights_are_seen(tmp_path: Path) -> None:
+    """Its eight levels of 2048 channels would take some gigabytes."""
+    huge = replace(DESCRIPTION, channels=(2048,) * 8)
+    path = write(tmp_path / "huge.safetensors", {"weight": torch.zeros(1)}, {"format": FORMAT, "description": huge.to_json()})
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + 2**29,) * 2)"
+    load = f"import pathlib, torch, monai.networks.nets, safetensors.torch; {limit}; from XRayRegistrationLib.model import load_model; "
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the limit of memory is set in Linux's way")
+    run = subprocess.run([sys.executable, "-c", f"{load} load_model(pathlib.Path({str(path)!r}))"], capture_output=True, text=True)
+    assert "InputError: The weights in" in run.stderr and "do not fit" in run.stderr
+
+
+def test_scales_that_would_multiply_weights_to_any_size_are_refused(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    weights = load_file(path)
+    name = next(name for name, weight in weights.items() if weight.ndim == 4)
+    weights[name], weights[name + ".scale"] = torch.ones(100_000, 1, 1, 1), torch.ones(1, 100_000, 1, 1)
+    with pytest.raises(InputError, match="do not fit"):
+        load_model(write(path, weights, {"format": FORMAT, "description": DESCRIPTION.to_json()}))
+
+
+def test_weights_that_are_not_finite_are_refused(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    weights = load_file(path)
+    next(iter(weights.values())).view(-1)[0] = torch.nan
+    with pytest.raises(InputError, match="do not fit"):
+        load_model(write(path, weights, {"format": FORMAT, "description": DESCRIPTION.to_json()}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"scale_mm": 120.0', '"scale_mm": 1e999'), ('"1":', f'"{"9" * 5000}":'), ("[8, 16, 256]", "[1e999]"), ("{", "[" * 100_000)],
+)
+def test_a_description_beyond_all_numbers_is_refused(old: str, new: str) -> None:
+    text = DESCRIPTION.to_json()
+    assert old in text
+    with pytest.raises(InputError):
+        ModelDescription.from_json(text.replace(old, new, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,38 @@ def test_an_image_of_two_values_shows_all_it_has() -> None:
     pixels = np.zeros((64, 64), np.float32)
     pixels[:, 32:] = 1
     assert XRay(pixels, np.ones(pixels.shape, bool), "attenuation").unclipped.all()
+
+
+def test_a_picture_whose_pixels_lie_in_another_folder_is_refused(tmp_path: Path) -> None:
+    """Its header could show any file of the machine as an image."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "secret.raw").write_bytes(GREY.tobytes())
+    for name, header in {
+        "a.mhd": f"NDims = 2\nDimSize = {GREY.shape[1]} {GREY.shape[0]}\nElementType = MET_USHORT\nElementDataFile = ../secret.raw\n",
+        "a.nhdr": f"NRRD0004\ntype: ushort\ndimension: 2\nsizes: {GREY.shape[1]} {GREY.shape[0]}\nendian: little\nencoding: raw\n"
+        "data file: ../secret.raw\n",
+    }.items():
+        (inner / name).write_text(header)
+        with pytest.raises(InputError, match="outside its own folder"):
+            read_xray(inner / name)
+        (tmp_path / name).write_text(header.replace("../", ""))
+        np.testing.assert_array_equal(read_xray(tmp_path / name).pixels, GREY)
+
+
+def test_a_picture_that_claims_more_pixels_than_any_detector_has_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(GREY), str(tmp_path / "a.png"))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(InputError, match="more than any X-ray has"):
+        read_xray(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", [".vtk", ".hdf5", ".gipl", ".mrc", ""])
+def test_formats_that_nobody_means_are_not_tried(tmp_path: Path, suffix: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(GREY), str(tmp_path / "a.vtk"))
+    (tmp_path / "a.vtk").rename(tmp_path / f"a{suffix}")
+    with pytest.raises(InputError, match="convert it to PNG"):
+        read_xray(tmp_path / f"a{suffix}")

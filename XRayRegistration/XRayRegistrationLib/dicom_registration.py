@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from DRRSimulatorLib.camera import Camera, FloatArray, is_rigid
+from DRRSimulatorLib.dicom_file import read_dicom_file
 from DRRSimulatorLib.errors import InputError
 
 from .dicom_study import (
@@ -205,16 +206,11 @@ def _refer(made: Dataset, series: Sequence[Sequence[Dataset]]) -> None:
 
 
 def _read(path: Path) -> Dataset:
-    import pydicom
     from pydicom.datadict import add_private_dict_entries
-    from pydicom.filereader import read_file_meta_info
-    from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        raise InputError(f"{path} is compressed as a whole, which can hide any size; export it in Explicit VR Little Endian.")
     # Archives may store it in Implicit VR, which tells of private attributes no value representation.
     add_private_dict_entries(_PRIVATE_CREATOR, _PRIVATE_ATTRIBUTES)
-    return pydicom.dcmread(path)
+    return read_dicom_file(path, largest_deflated=0)
 
 
 def _placed_camera(dataset: Dataset, path: Path) -> PlacedCamera:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.dicom_camera import camera_from_tags
+from DRRSimulatorLib.dicom_file import read_dicom_file
 from DRRSimulatorLib.errors import InputError
 
 from .dicom_geometry import geometry_questions, known_geometry
@@ -60,13 +61,13 @@ def read_dicom(path: Path, frame: int | None = None) -> DicomXRay:
     Raises:
         InputError: if the file has no such frame, or its pixels cannot be decoded.
     """
-    import pydicom
-
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = read_dicom_file(path)
         colours = dataset.get("PhotometricInterpretation")
         size = int(dataset.Rows), int(dataset.Columns)
         frames = int(dataset.get("NumberOfFrames") or 1)
+    except InputError:
+        raise
     except Exception as error:  # pydicom's parser raises errors of many types on broken files
         raise InputError(f"The DICOM file {path} holds no readable image; export it again.") from error
     if colours not in _COLOURS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -61,9 +62,10 @@ class ModelDescription:
         try:
             near, far = (float(distance) for distance in recorded["source_to_bone_mm"])
             angles = {name: float(recorded[name]) for name in ("primary_deg", "secondary_deg", "roll_deg", "in_plane_mm")}
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        return ViewRange(source_to_bone_mm=(near, far), **angles) if 0 < near < far else None
+        plausible = 0 < near < far < math.inf and all(map(math.isfinite, angles.values()))
+        return ViewRange(source_to_bone_mm=(near, far), **angles) if plausible else None
 
     def check_ct(self, ct: CTVolume) -> None:
         """Refuse a CT that the model was not trained on.
@@ -114,10 +116,11 @@ class ModelDescription:
                 output_stride=int(values["output_stride"]),
                 training=dict(values["training"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(f"The model's description is damaged ({error!r}); train the model again.") from error
-        plausible = 2 <= len(description.channels) <= 8 and all(1 <= c <= 2048 for c in description.channels)
-        if not (plausible and 1 <= description.output_stride <= 16 and 1 <= len(description.labels) <= 255 and description.scale_mm > 0):
+        plausible = 0 < description.scale_mm < math.inf and all(map(math.isfinite, description.centre_ras))
+        plausible &= 2 <= len(description.channels) <= 8 and all(1 <= c <= 2048 for c in description.channels)
+        if not (plausible and 1 <= description.output_stride <= 16 and 1 <= len(description.labels) <= 255):
             raise InputError("The model's description holds implausible network sizes; train the model again.")
         return description
 
@@ -180,7 +183,7 @@ def read_description(path: Path) -> ModelDescription:
             if size > LARGEST_HEADER:
                 raise ValueError("the header is too long")
             metadata = dict(json.loads(file.read(size)).get("__metadata__", {}))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
     if metadata.get("format") != FORMAT:
         raise InputError(f"The file {path} is not a scene-coordinate model made by scr-train.")
@@ -198,9 +201,10 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     from safetensors.torch import load_file
 
     description = read_description(path)
-    network = build_network(description)
+    with torch.device("meta"):  # without memory: what a description claims must not fill it before the weights are seen
+        network = build_network(description)
     try:
-        network.load_state_dict(_weights(load_file(path)))
+        network.load_state_dict(_weights(load_file(path), network.state_dict()), assign=True)
     except (SafetensorError, OSError) as error:
         raise InputError(f"The model file {path} cannot be read as safetensors: {error}.") from error
     except (RuntimeError, KeyError) as error:
@@ -213,10 +217,22 @@ def _listed(labels: Iterable[int]) -> str:
     return ", ".join(map(str, labels))
 
 
-def _weights(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights of what `save_model` stored."""
-    return {
-        name: tensor.float() * stored[name + SCALE_SUFFIX] if name + SCALE_SUFFIX in stored else tensor
-        for name, tensor in stored.items()
-        if not name.endswith(SCALE_SUFFIX)
-    }
+def _weights(stored: dict[str, torch.Tensor], network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of what `save_model` stored, in the types of those of a network.
+
+    Raises:
+        KeyError, RuntimeError: if there is one that the network does not have, or that is not finite.
+    """
+    weights = {}
+    for name, tensor in stored.items():
+        if name.endswith(SCALE_SUFFIX):
+            continue
+        scale = stored.get(name + SCALE_SUFFIX)
+        if scale is not None:
+            if scale.shape != (*tensor.shape[:1], 1, 1, 1):
+                raise KeyError(f"{name} has a scale of another shape")  # which might make a product of any size
+            tensor = tensor.float() * scale
+        weights[name] = tensor.to(network[name].dtype)
+        if not weights[name].isfinite().all():
+            raise KeyError(f"{name} is not finite")
+    return weights

@@ -106,7 +106,7 @@ def read_start(path: Path, views: Sequence[View]) -> FloatArray:
         values = json.loads(path.read_text(encoding="utf-8"))
         first = values["views"][0] if "views" in values else values
         pose = np.asarray(first["ras_to_camera"], dtype=np.float64)
-    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, OverflowError) as error:
         raise InputError(
             f"{path} holds no pose to start from; give a JSON file with ras_to_camera, or a result.json. Reading it failed with: {error!r}."
         ) from error

@@ -12,11 +12,21 @@ import SimpleITK as sitk
 from DRRSimulatorLib.camera import Camera, FloatArray
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.luminance import luminance
+from DRRSimulatorLib.volume_file import VOLUME_READERS, read_image_file
 
 from .dicom_xray import is_dicom, read_dicom
 from .exposed_field import Polarity, exposed_field, guess_polarity
 from .orientation import AS_SEEN, Orientation
 
+_READERS = {
+    ".png": "PNGImageIO",
+    ".tif": "TIFFImageIO",
+    ".tiff": "TIFFImageIO",
+    ".jpg": "JPEGImageIO",
+    ".jpeg": "JPEGImageIO",
+    ".bmp": "BMPImageIO",
+    **VOLUME_READERS,
+}
 _SMALLEST_SIDE = 32
 CLIPPED_MARGIN = 0.001  # of the range of values, for the traces of lossy compression
 CLIPPED_SHARE = 0.002  # of the field
@@ -195,9 +205,9 @@ def _check_pixels(pixels: npt.NDArray[np.float32]) -> None:
 
 
 def _read_image(path: Path) -> npt.NDArray[np.generic]:
-    """Image [row, column] or [row, column, channel] of any file that SimpleITK reads."""
+    """Image [row, column] or [row, column, channel] of a file that is not DICOM."""
     try:
-        image = sitk.ReadImage(str(path))
+        image = read_image_file(path, _READERS)
     except RuntimeError as error:
         raise InputError(f"The X-ray file {path} cannot be read as an image; convert it to PNG, TIFF, NRRD or DICOM.") from error
     if any(size != 1 for size in image.GetSize()[2:]):
