@@ -77,7 +77,7 @@ class StoredTrainingPatient(TrainingPatient):
         return ReadViews(intensity, exposed, coordinates, poses)
 
     def _read_one(self, number: int) -> tuple[torch.Tensor, ...]:
-        view = self._views[number]
+        view = self._views.truth(number)
         return *self._views.measured(number), view["coordinates"].flatten(0, 2)[None], view["ras_to_camera"][None].float()
 
 
