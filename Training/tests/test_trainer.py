@@ -178,7 +178,9 @@ def test_on_cuda_no_step_makes_the_host_wait_but_those_that_render(phantom_ct: C
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_network_over_several_patients_learns_each_in_its_own_frame(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
+def test_a_network_over_several_patients_learns_each_in_its_own_frame(
+    phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path
+) -> None:
     moved = phantom_ct.ijk_to_ras.copy()
     moved[:3, 3] += (300.0, -200.0, 100.0)
     moved[:3, :3] *= 1.5
