@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,38 @@ def test_a_flipped_byte_in_an_array_is_noticed_when_it_is_read(copy: Path, name:
     patient = patient_of(copy)
     with pytest.raises(InputError, match=name):
         patient.read(name)
+
+
+def test_links_to_other_places_are_refused(copy: Path, tmp_path: Path) -> None:
+    array = copy / "data.zarr" / "phantom" / "kilovolts"
+    for place in (next(path for path in array.rglob("*") if path.is_file() and path.name != "zarr.json"), array, array.parent):
+        elsewhere = tmp_path / f"elsewhere-{place.name}"
+        place.rename(elsewhere)
+        place.symlink_to(elsewhere)
+        with pytest.raises(InputError, match="is a link to another place"):
+            patient_of(copy)
+        place.unlink()
+        elsewhere.rename(place)
+    assert len(patient_of(copy)) == POSES
+
+
+def test_other_codecs_which_might_unpack_to_any_size_are_refused(copy: Path) -> None:
+    file = copy / "data.zarr" / "phantom" / "photons" / "zarr.json"
+    codecs = json.loads(file.read_text())["codecs"]
+    edit(file, {"codecs": [codecs[0], {"name": "gzip", "configuration": {"level": 1}}, codecs[2]]})
+    with pytest.raises(InputError, match="is compressed by"):
+        patient_of(copy)
+
+
+def test_a_chunk_that_claims_to_unpack_to_gigabytes_takes_no_memory(copy: Path) -> None:
+    value = pytest.importorskip("google_crc32c").value
+    (file,) = (path for path in (copy / "data.zarr" / "phantom" / "photons" / "c").rglob("*") if path.is_file())
+    chunk = bytearray(file.read_bytes()[:-4])
+    chunk[4:8] = (2**31 - 1).to_bytes(4, "little")
+    file.write_bytes(bytes(chunk) + value(bytes(chunk)).to_bytes(4, "little"))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="would unpack to 2147483647 bytes"):
+        patient_of(copy).read("photons")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000

@@ -238,3 +238,22 @@ def test_what_is_no_hdf5_and_a_specimen_that_is_missing_are_refused(file: Path, 
         pass
     with pytest.raises(InputError, match="choose one of 17-1882"):
         DeepFluoroSuite.of_specimen(file, "18-0000")
+
+
+@pytest.mark.parametrize("signature", [b"TREE", b"SNOD", b"HEAP"])
+def test_a_file_whose_index_is_damaged_is_refused(file: Path, tmp_path: Path, signature: bytes) -> None:
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(file.read_bytes().replace(signature, b"0000"))
+    with pytest.raises(InputError, match=r"cannot be read|has no"), open_deepfluoro(path) as data:
+        for specimen in [*data.specimens, SPECIMEN]:
+            data.projection(specimen, "000")
+
+
+def test_a_volume_of_which_nothing_is_in_the_file_is_refused(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "empty.h5"
+    path.write_bytes(file.read_bytes())
+    with h5py.File(path, "a") as stored:
+        del stored[f"{SPECIMEN}/vol/pixels"]
+        stored.create_dataset(f"{SPECIMEN}/vol/pixels", (512, 512, 512), np.float32, chunks=(16, 16, 16))
+    with pytest.raises(InputError, match="which are not in the file"), open_deepfluoro(path) as data:
+        data.ct(SPECIMEN)

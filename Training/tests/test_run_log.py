@@ -43,3 +43,23 @@ def test_results_of_another_evaluation_are_refused(tmp_path: Path) -> None:
         log.append(case(1.0))
     with pytest.raises(InputError, match=r"e\.cases\.jsonl holds an unfinished evaluation"):
         RunLog(tmp_path / "e.json", IDENTITY | {"refined": False})
+
+
+@pytest.mark.parametrize("line", ['{"number": 1}', "[" * 100_000, '"\\ud800"', "5", '{"offset_mm": 3}'])
+def test_a_damaged_line_ends_what_is_taken_over(tmp_path: Path, line: str) -> None:
+    with RunLog(tmp_path / "e.json", IDENTITY) as log:
+        log.append(case(1.0))
+    log.path.write_text(log.path.read_text() + line + "\n")
+    assert len(RunLog(tmp_path / "e.json", IDENTITY).results) == 1
+    log.path.write_bytes(log.path.read_bytes() + b"\xff\xfe\n")
+    assert len(RunLog(tmp_path / "e.json", IDENTITY).results) == 1
+
+
+def test_a_line_with_text_for_a_number_is_not_taken_over(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "e.json", IDENTITY) as log:
+        log.append(case(1.0))
+    text = log.path.read_text()
+    for old, new in (('"rotation_deg": ', '"rotation_deg": "a", "was": '), ('"seconds": ', '"more": ')):
+        assert old in text
+        log.path.write_text(text.replace(old, new))
+        assert RunLog(tmp_path / "e.json", IDENTITY).results == []

@@ -114,14 +114,14 @@ class CaseResult:
         """Read a row back.
 
         Raises:
-            KeyError, TypeError, ValueError: if it is none.
+            KeyError, TypeError, ValueError, OverflowError: if it is none.
         """
         x, y = row["offset_mm"]
         return cls(
             number=row["number"],
             view=CArmView(row["primary_deg"], row["secondary_deg"], row["roll_deg"], (x, y), row["source_to_bone_mm"]),
-            reference=np.array(row["reference"]),
-            pose=None if row["ras_to_camera"] is None else np.array(row["ras_to_camera"]),
+            reference=np.array(row["reference"], dtype=np.float64),
+            pose=None if row["ras_to_camera"] is None else np.array(row["ras_to_camera"], dtype=np.float64),
             error=_error(row),
             error_before_refinement=_error(row["before_refinement"]),
             evidence=None if row["verdict"] is None else Evidence(**{name: row[name] for name in Evidence.__dataclass_fields__}),

@@ -25,6 +25,7 @@ from .optional import optional_package
 
 MOST_VOXELS = 1 << 29
 MOST_PIXELS = 1 << 24
+MOST_DEFLATED = 1032  # bytes that one of a compressed data set can become, see `DRRSimulatorLib.volume_header`
 BORDER_PIXELS = 50  # what the data's authors cut off on each side, where the collimator shows
 
 # The pelvis moves as one; femurs and vertebrae have poses of their own.
@@ -63,7 +64,7 @@ class DeepFluoro:
     @property
     def specimens(self) -> list[str]:
         """Names of the specimens."""
-        return sorted(name for name in self._file if name != "proj-params")
+        return [name for name in self._names(self._file, "/") if name != "proj-params"]
 
     def projections(self, specimen: str) -> list[str]:
         """Names of a specimen's X-rays.
@@ -71,7 +72,8 @@ class DeepFluoro:
         Raises:
             InputError: if there is no such specimen.
         """
-        return sorted(self._group(f"{self._specimen(specimen)}/projections"))
+        place = f"{self._specimen(specimen)}/projections"
+        return self._names(self._group(place), place)
 
     def ct(self, specimen: str) -> CTVolume:
         """A specimen's CT.
@@ -138,6 +140,9 @@ class DeepFluoro:
         dataset = self._dataset(f"{place}/pixels")
         if dataset.ndim != 3 or dataset.size > MOST_VOXELS:
             raise InputError(f"{place}/pixels in {self._name} is not a volume of at most {MOST_VOXELS} voxels, but {dataset.shape}.")
+        with self._readable(f"{place}/pixels"):
+            if dataset.nbytes > MOST_DEFLATED * dataset.id.get_storage_size():
+                raise InputError(f"{place}/pixels in {self._name} claims {dataset.nbytes} bytes, which are not in the file; it is damaged.")
         spacing, direction = self._vector(f"{place}/spacing", 3), self._array(f"{place}/dir-mat", (3, 3))
         if not ((spacing > 0).all() and np.allclose(direction @ direction.T, np.eye(3), atol=1e-4)):
             raise InputError(f"{place} in {self._name} has no usable grid: spacing {spacing.tolist()}, axes {direction.tolist()}.")
@@ -149,7 +154,7 @@ class DeepFluoro:
 
     def _label_names(self, segmentation: str) -> dict[int, str]:
         names = {}
-        for key in self._group(f"{segmentation}/labels-def"):
+        for key in self._names(self._group(f"{segmentation}/labels-def"), f"{segmentation}/labels-def"):
             dataset = self._dataset(f"{segmentation}/labels-def/{key}")
             value = self._read(dataset) if dataset.shape == () else None
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -190,17 +195,32 @@ class DeepFluoro:
             raise InputError(f"{place} in {self._name} holds values that are not finite.")
         return values
 
+    def _names(self, group: Any, place: str) -> list[str]:
+        """Names in a group, sorted."""
+        with self._readable(place):
+            return sorted(group)
+
     def _read(self, dataset: Any) -> Any:
         """All of a data set."""
-        try:
+        with self._readable(dataset.name):
             return dataset[()]
-        except (OSError, ValueError) as error:
-            raise InputError(f"{dataset.name} in {self._name} cannot be read; the file is damaged.") from error
+
+    @contextmanager
+    def _readable(self, place: str) -> Iterator[None]:
+        """Say of whatever goes wrong that the file is damaged: HDF5's errors become exceptions of many kinds."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"{place} in {self._name} cannot be read; the file is damaged ({error}).") from error
 
     def _dataset(self, place: str) -> Any:
         """A data set that lies in this file itself."""
         found = self._at(place)
-        if not hasattr(found, "dtype") or found.external or found.is_virtual:
+        with self._readable(place):
+            plain = hasattr(found, "dtype") and not found.external and not found.is_virtual
+        if not plain:
             raise InputError(f"{place} in {self._name} is not a plain data set.")
         return found
 
@@ -213,8 +233,10 @@ class DeepFluoro:
     def _at(self, place: str) -> Any:
         try:
             found = self._file[place]
-        except (KeyError, OSError):  # not there, or a link to what is not there
+        except KeyError:  # not there, or a link to what is not there
             found = None
+        except Exception as error:
+            raise InputError(f"{place} in {self._name} cannot be read; the file is damaged ({error}).") from error
         if found is None or found.file.filename != self._file.filename:
             raise InputError(f"{self._name} has no {place}; give the full-resolution file of the DeepFluoro data set.")
         return found

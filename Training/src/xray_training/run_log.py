@@ -56,7 +56,7 @@ class RunLog:
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> list[CaseResult]:
-        header, *lines = self.path.read_text(encoding="utf-8").split("\n")
+        header, *lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
         if header != self._header:
             raise InputError(
                 f"{self.path} holds an unfinished evaluation of another suite, model, version or way of refinement; delete it, or choose "
@@ -65,7 +65,11 @@ class RunLog:
         results = []
         for line in lines:
             try:
-                results.append(CaseResult.from_row(json.loads(line)))
-            except (ValueError, KeyError, TypeError):  # the end, or a line that a stop has torn
-                break
+                row = json.loads(line)
+                result = CaseResult.from_row(row)
+                if result.to_row() != row:
+                    raise ValueError("a row that no result makes")
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+                break  # the end, or a line that a stop has torn or something else has damaged
+            results.append(result)
         return results

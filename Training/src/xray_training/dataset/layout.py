@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "xray-scene-coordinates", 1
 ARRAYS = "data.zarr"  # folder of the arrays in that of the data set
 
+CODECS = ["bytes", "blosc", "crc32c"]  # of a chunk; the last one's checksum tells damage
 VIEWS_PER_SHARD = 32  # views in one file; a shard is written whole, by one task
 GREY_VALUES_PER_UNIT = 50000  # of an image: the open field, 1, is 50000
 DEPTH_STEP_MM = 0.05  # of the depths; the largest that 16 bits hold is 3.27 m

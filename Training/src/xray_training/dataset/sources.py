@@ -77,8 +77,8 @@ def _read_list(path: Path) -> list[CTSource]:
     for line, row in enumerate(rows, 2):
         cells = {column: (row[column] or "").strip() for column in columns}
         name = cells.get("name", "")
-        if None in row or not cells["ct"]:
-            raise InputError(f"Line {line} of {path} names no CT, or has more cells than there are columns.")
+        if None in row or not cells["ct"] or "\0" in "".join(cells.values()):
+            raise InputError(f"Line {line} of {path} names no CT, has more cells than there are columns, or a character that no file has.")
         if name and not PATIENT_NAME.fullmatch(name):
             raise InputError(f"The name {name!r} in line {line} of {path} may have letters, digits, '.', '_' and '-' only.")
         sources.append(

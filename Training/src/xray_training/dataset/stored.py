@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from DRRSimulatorLib.ct import CTVolume
 from DRRSimulatorLib.errors import InputError
 
 from ..optional import optional_package
-from .layout import ARRAYS, DEPTH_STEP_MM, FORMAT, GREY_VALUES_PER_UNIT, NAMES_OF, VERSION, array_layouts
+from .layout import ARRAYS, CODECS, DEPTH_STEP_MM, FORMAT, GREY_VALUES_PER_UNIT, NAMES_OF, VERSION, array_layouts
 
 if TYPE_CHECKING:
     import zarr
@@ -112,7 +113,11 @@ class StoredPatient:
         """
         self.path, self.name = path, path.name
         group = _open_group(path)
-        with _readable(path):
+        _refuse_links(path)
+        zarr = optional_package("zarr", "zarr", "datasets")
+        from .bounded_blosc import USE_IT
+
+        with _readable(path), zarr.config.set(USE_IT):
             self.attributes: dict[str, Any] = dict(group.attrs)
             self.arrays: dict[str, zarr.Array[Any]] = dict(group.arrays())
             self.camera = Camera.from_dict(self.attributes["camera"])
@@ -148,6 +153,8 @@ class StoredPatient:
                     f"The array {name} of {self.path} is not as a data set's should be (type, shape, chunks and shards are {found}); "
                     "it is damaged, or of another version."
                 )
+            if _codecs(array) != CODECS:  # others may unpack a file to any size
+                raise InputError(f"The array {name} of {self.path} is compressed by {_codecs(array)} instead of {CODECS}; it is damaged.")
 
     @cached_property
     def ras_to_camera(self) -> FloatArray:
@@ -242,6 +249,35 @@ def scene_coordinates(depth: npt.NDArray[np.uint16], camera: Camera, ras_to_came
     points: npt.NDArray[np.float32] = z[..., None, :, :] * directions
     points += to_ras[:3, 3, None, None].astype(np.float32)
     return points
+
+
+def _codecs(array: zarr.Array[Any]) -> list[str]:
+    """Names of an array's codecs, of a sharded one those within its shards."""
+    codecs: list[dict[str, Any]] = [codec.to_dict() for codec in array.metadata.codecs]
+    if array.shards:
+        (sharding,) = codecs
+        codecs = list(sharding["configuration"]["codecs"])
+    return [codec["name"] for codec in codecs]
+
+
+def _refuse_links(path: Path) -> None:
+    """Refuse links in a patient's folder, whose values might come from anywhere.
+
+    Raises:
+        InputError: if there is one.
+    """
+    link = path if path.is_symlink() else next(_links(path), None)
+    if link is not None:
+        raise InputError(f"{link} is a link to another place, which a data set does not have; put the files themselves there.")
+
+
+def _links(folder: Path | str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                yield entry.path
+            elif entry.is_dir():
+                yield from _links(entry.path)
 
 
 def _open_group(path: Path) -> zarr.Group:
