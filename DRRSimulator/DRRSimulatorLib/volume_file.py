@@ -130,7 +130,7 @@ def on_orthogonal_grid(image: sitk.Image, outside: float) -> sitk.Image:
     corners = np.array(list(product((0, 1), repeat=3))) * (size - 1) @ steps.T / new_spacing
     first, last = np.floor(corners.min(axis=0) + 1e-6), np.ceil(corners.max(axis=0) - 1e-6)
     shear = np.degrees(np.arccos(np.clip(direction[:, 2] @ orthonormal[:, 2], -1, 1)))
-    if shear > _LARGEST_SHEAR_DEG or np.prod(last - first + 1) > _LARGEST_GROWTH * np.prod(size):
+    if not (shear <= _LARGEST_SHEAR_DEG and np.prod(last - first + 1) <= _LARGEST_GROWTH * np.prod(size)):  # NaN is neither
         raise InputError(f"The CT's slices are sheared by {shear:.0f} degrees, more than any gantry tilts; its geometry is damaged.")
     warnings.warn(
         f"The CT's slices are sheared by {shear:.1f} degrees (gantry tilt); it was resampled to a rectangular grid.", stacklevel=3

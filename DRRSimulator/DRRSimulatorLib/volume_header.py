@@ -31,6 +31,10 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _NRRD_DATA_FILE = re.compile(rb"data ?file:(?!=)[ \t]*([^\r\n]*)", re.IGNORECASE)
 # Wherever it stands: the library takes it with spaces before it, a colon for the equals sign, and after any white space.
 _META_DATA_FILE = re.compile(rb"ElementDataFile\s*[=:][ \t]*([^\r\n]*)")
+_NRRD_SIZES = re.compile(rb"^[ \t]*sizes:(?!=)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_NUMBER = re.compile(rb"\d+")
+_META_DIMENSION = re.compile(rb"NDims\s*[=:]\s*([^\s]*)")
+_META_DIMENSIONS = (b"2", b"3", b"4")  # with others the library leaves the room that it has for them
 _META_COMPRESSED_SIZE = re.compile(rb"CompressedDataSize\s*[=:]\s*(-?\d+)")
 
 
@@ -102,8 +106,12 @@ def _named_files(path: Path, is_nrrd: bool) -> Iterator[str]:
             fields = [line for line in header.split(b"\n") if b":=" not in line and not line.startswith(b"#")]
             if any(len(line) > _LONGEST_FIELD or any(len(word) > _LONGEST_WORD for word in _WORD.findall(line)) for line in fields):
                 raise InputError(f"{path} cannot be read: a line of its header is far longer than such lines are; save it again.")
+            sizes = [abs(int(size)) for line in _NRRD_SIZES.findall(header) for size in _NUMBER.findall(line)]
+            _refuse_too_many(path, math.prod(sizes))  # here already: the library takes memory while it reads the header
             found = _NRRD_DATA_FILE.findall(header)
         else:
+            if any(dimension not in _META_DIMENSIONS for dimension in _META_DIMENSION.findall(content)):
+                raise InputError(f"{path} cannot be read: an image has two to four dimensions; save it again.")
             found = _META_DATA_FILE.findall(content)
             if any(not 0 <= int(size[:20]) <= len(content) * _MOST_DEFLATED for size in _META_COMPRESSED_SIZE.findall(content)):
                 raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")

@@ -43,8 +43,16 @@ class CArm:
         return CArm(transformNode)
 
     def camera(self) -> Camera:
-        """The intrinsic geometry."""
-        return Camera.from_dict(json.loads(self.transformNode.GetAttribute(CAMERA_ATTRIBUTE)))
+        """The intrinsic geometry.
+
+        Raises:
+            InputError: if the scene holds something else in its place.
+        """
+        try:
+            return Camera.from_dict(json.loads(self.transformNode.GetAttribute(CAMERA_ATTRIBUTE)))
+        except (ValueError, TypeError, RecursionError) as error:
+            name = self.transformNode.GetName()
+            raise InputError(_("The camera stored with {name} cannot be read; remove it and make it anew.").format(name=name)) from error
 
     def setCamera(self, camera: Camera) -> None:
         """Change the intrinsic geometry; the beam and the detector are drawn again, images on the detector are for the caller to update."""

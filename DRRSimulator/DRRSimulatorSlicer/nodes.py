@@ -118,8 +118,10 @@ def geometry(xrayNode: slicer.vtkMRMLVolumeNode) -> tuple[Camera, FloatArray | N
     try:
         values = json.loads(text)
         rigToCamera = np.array(values["rig_to_camera"], dtype=np.float64) if "rig_to_camera" in values else None
+        if rigToCamera is not None and not is_rigid(rigToCamera):
+            raise ValueError("the pose in the rig is not rigid")
         return Camera.from_dict(values["camera"]), rigToCamera
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(_("The geometry stored with {name} cannot be read; enter it again.").format(name=xrayNode.GetName())) from error
 
 

@@ -129,6 +129,15 @@ def test_only_its_own_transform_makes_a_camera(carm: Any, ct_node: Any) -> None:
     assert CArm.find(carm.transformNode).transformNode is carm.transformNode
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"image_size": [1e999, 2]}', "[" * 100_000])
+def test_a_camera_that_a_scene_holds_damaged_is_refused(carm: Any, text: str) -> None:
+    from DRRSimulatorSlicer.carm import CAMERA_ATTRIBUTE
+
+    carm.transformNode.SetAttribute(CAMERA_ATTRIBUTE, text)
+    with pytest.raises(InputError):
+        carm.camera()
+
+
 def test_a_pose_that_was_made_to_scale_is_refused(carm: Any) -> None:
     import slicer
 

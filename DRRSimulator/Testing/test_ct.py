@@ -344,3 +344,20 @@ def test_an_nrrd_header_may_have_long_comments_and_entries_of_other_programs(tmp
     content = (tmp_path / "ct.nrrd").read_bytes()
     (tmp_path / "ct.nrrd").write_bytes(content.replace(b"type:", b"# " + b"a" * 900 + b"\nSegment0_Tags:=" + b"b" * 900 + b"\ntype:", 1))
     np.testing.assert_array_equal(read_ct(tmp_path / "ct.nrrd").hu, phantom())
+
+
+def test_headers_whose_dimensions_or_sizes_cannot_be_are_refused(tmp_path: Path) -> None:
+    """MetaImage's library keeps room for ten dimensions; that of NRRD takes memory by the sizes while it reads the header."""
+    for name, old, new in (
+        ("ct.mha", b"NDims = 3", b"NDims = 2147483648"),
+        ("ct.mha", b"NDims = 3", b"NDims = -1"),
+        ("ct.nrrd", b"sizes: 12", b"sizes: 4294967296"),
+        ("ct.nrrd", b"sizes: 12", b"sizes: " + b"9" * 90),
+        ("ct.nrrd", b"space directions: (", b"space directions: (18446744073709551616"),
+    ):
+        sitk.WriteImage(as_image(phantom(), np.eye(3)), tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        assert old in content
+        (tmp_path / name).write_bytes(content.replace(old, new, 1))
+        with pytest.raises(InputError):
+            read_ct(tmp_path / name)

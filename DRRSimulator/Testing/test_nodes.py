@@ -206,7 +206,15 @@ def test_geometry_of_another_image_or_rig_is_refused(nodes: Any) -> None:
     assert nodes.geometry(node) is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"camera": {}}', '{"camera": null}', '{"camera": {"image_size": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[]", '{"camera": {}}', '{"camera": null}', '{"camera": {"image_size": 3}}', "[" * 100_000),
+        json.dumps({"camera": CAMERA.to_dict(), "rig_to_camera": [[1, 2], [3, 4]]}),
+        json.dumps({"camera": CAMERA.to_dict(), "rig_to_camera": np.diag([2.0, 1, 1, 1]).tolist()}),
+        json.dumps({"camera": CAMERA.to_dict(), "rig_to_camera": [[10**400]]}),
+    ],
+)
 def test_stored_geometry_that_is_none_is_refused(nodes: Any, text: str) -> None:
     node = add_volume(np.zeros((1, 30, 40), np.uint16))
     node.SetAttribute(nodes.GEOMETRY_ATTRIBUTE, text)

@@ -47,8 +47,18 @@ class RegistrationResult:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """The numbers of the registration, values for JSON; its pose is the one that was found, wherever the cameras are now."""
-        numbers: dict[str, Any] = json.loads(self.table.GetAttribute(NUMBERS_ATTRIBUTE))
+        """The numbers of the registration, values for JSON; its pose is the one that was found, wherever the cameras are now.
+
+        Raises:
+            InputError: if the scene holds something else in their place.
+        """
+        try:
+            numbers = json.loads(self.table.GetAttribute(NUMBERS_ATTRIBUTE))
+            if not isinstance(numbers, dict):
+                raise ValueError("no JSON object")
+        except (TypeError, ValueError, RecursionError) as error:
+            name = self.table.GetName()
+            raise InputError(_("The result stored with {name} cannot be read; register the X-rays again.").format(name=name)) from error
         return numbers
 
     @property
