@@ -31,7 +31,8 @@ def failure_in_words(error: BaseException) -> str | None:
     if not isinstance(error, OSError):
         return None
     if error.filename is None or error.strerror is None:
-        return f"{_short(error.strerror or text)}."
+        reason = error.strerror or text
+        return reason if reason.endswith((".", "?")) else f"{reason}."
     return f"{error.filename} cannot be read or written: {error.strerror}."
 
 

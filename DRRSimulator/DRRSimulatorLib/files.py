@@ -88,7 +88,10 @@ def only_writer(output: Path) -> Iterator[None]:
     """
     path = output / f".{_LOCK}" if output.is_dir() else output.with_name(f".{output.name}.{_LOCK}")
     while True:
-        file = path.open("a")
+        try:
+            file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise _renamed(error, path, output) from error
         if not _lock(file):
             file.close()
             raise InputError(f"Another run is writing to {output}; wait for its end, or choose another place for this one.")
