@@ -20,6 +20,7 @@ from .volume_file import ijk_to_ras, on_orthogonal_grid, read_volume_file
 from .volume_limit import image_within_limit
 
 AIR_HU = -1000.0
+_LEAST_SPACING, _LARGEST_SPACING = 0.001, 1000.0  # of voxels, mm
 
 # The energy that a CT's attenuation is taken at, and water's there, per mm: 0.1929 cm2/g (NIST XCOM; Berger, Hubbell et al.) at 1 g/cm3.
 EFFECTIVE_KEV = 70.0
@@ -101,6 +102,8 @@ def ct_from_image(image: sitk.Image, name: str) -> CTVolume:
     """
     if min(image.GetSize()) < FEWEST_SLICES:
         raise InputError(f"{name} is not a CT volume: its size is only {image.GetSize()} voxels.")
+    if not all(_LEAST_SPACING <= spacing <= _LARGEST_SPACING for spacing in image.GetSpacing()):
+        raise InputError(f"{name} is not a CT of a patient: its voxels are {image.GetSpacing()} mm large; correct its spacing.")
     image = sitk.Cast(image_within_limit(image), sitk.sitkFloat32)
     if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
         raise InputError(f"{name} has voxels that are not finite numbers (NaN or infinity); export the CT again.")

@@ -32,6 +32,8 @@ _PLACE_TOLERANCE_MM = 0.1
 _LARGEST_SHEAR_DEG = 45.0
 _LARGEST_GROWTH = 4  # of the number of voxels by resampling
 
+_LARGEST_NUMBER = 1e6  # in a header's spacing, origin and axes, mm
+
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -86,6 +88,9 @@ def read_image_file(path: Path, readers: Mapping[str, str]) -> sitk.Image:
     reader.SetImageIO(readers[kind])
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
+    # With larger ones ITK's normalising of axes does not end; written so that NaN fails as well.
+    if not all(abs(number) <= _LARGEST_NUMBER for number in (*reader.GetSpacing(), *reader.GetOrigin(), *reader.GetDirection())):
+        raise InputError(f"{path} places its image beyond any room (spacing {reader.GetSpacing()}); its header is damaged, save it again.")
     if not is_nifti:
         component_bytes = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
         check_claim(path, is_nrrd, math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * component_bytes, is_volume)

@@ -66,6 +66,8 @@ def check_voxel_files(path: Path, is_nrrd: bool) -> None:
     """Refuse an NRRD or MetaImage header that takes its voxels from anywhere but itself or a file in its own folder."""
     folder = path.parent.resolve()
     for name in _named_files(path, is_nrrd):
+        if "\0" in name:
+            raise InputError(f"{path} names a file for its voxels that no system can have; save it again.")
         if name.upper().startswith("LIST"):
             raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")
         target = (folder / name).resolve()

@@ -97,7 +97,7 @@ def nifti_claiming(dimensions: tuple[int, int, int], content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.nrrd", "ct.mha", "ct.mhd", "ct.nhdr"])
-@pytest.mark.parametrize(("count", "sentence"), [(2000, "shorter than its header says"), (30000, "claims 50,291 GB of voxels")])
+@pytest.mark.parametrize(("count", "sentence"), [(2000, "shorter than its header says"), (30000, r"claims [\d,]+ GB of voxels")])
 def test_a_header_that_claims_more_voxels_than_there_are_is_refused_before_they_have_room(
     tmp_path: Path, name: str, count: int, sentence: str
 ) -> None:
@@ -180,7 +180,7 @@ def test_a_shear_that_needs_far_more_voxels_is_refused(tmp_path: Path) -> None:
     sitk.WriteImage(as_image(phantom(), np.eye(3)), path)
     header = path.read_bytes()
     changed = header.replace(b"TransformMatrix = 1 0 0 0 1 0 0 0 1", b"TransformMatrix = 1 0 0 0 1 0 0 0.5 0.8660254")
-    changed = re.sub(rb"ElementSpacing = [^\n]*", b"ElementSpacing = 0.7 0.9 1000000", changed)
+    changed = re.sub(rb"ElementSpacing = [^\n]*", b"ElementSpacing = 0.7 0.9 900", changed)
     assert changed != header
     path.write_bytes(changed)
     with pytest.raises(InputError, match="more than any gantry tilts"):

@@ -49,7 +49,7 @@ def value_range(dataset: Dataset) -> tuple[int, int]:
 
 
 def _pydicom_decodes(dataset: Dataset) -> bool:
-    """Whether pydicom has a plug-in for the file's transfer syntax, or needs none."""
+    """Whether pydicom has a plug-in for the file's transfer syntax, or needs none; but for GDCM's, see `_plugin`."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
         return True
@@ -61,7 +61,12 @@ def _pydicom_decodes(dataset: Dataset) -> bool:
         from pydicom import config
 
         return any(handler.is_available() and handler.supports_transfer_syntax(syntax) for handler in config.pixel_data_handlers)
-    return get_decoder(syntax).is_available
+    return _plugin(get_decoder(syntax)) is not None
+
+
+def _plugin(decoder: Any) -> str | None:
+    """The plug-in to use: never GDCM's, whose errors in damaged files end the process, while SimpleITK catches them."""
+    return next((name for name in decoder.available_plugins if name != "gdcm"), None)
 
 
 def _by_pydicom(dataset: Dataset, frame: int) -> Pixels:
@@ -70,7 +75,12 @@ def _by_pydicom(dataset: Dataset, frame: int) -> Pixels:
     except ImportError:  # pydicom 2 decodes all frames
         frames = int(dataset.get("NumberOfFrames") or 1)
         return dataset.pixel_array.reshape(frames, int(dataset.Rows), int(dataset.Columns), -1)[frame]
-    return pixel_array(dataset, index=frame)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated:
+        return pixel_array(dataset, index=frame)
+    from pydicom.pixels.decoders.base import get_decoder
+
+    return pixel_array(dataset, index=frame, decoding_plugin=_plugin(get_decoder(syntax)) or "")
 
 
 def _by_simpleitk(dataset: Dataset, frame: int) -> Pixels:

@@ -86,17 +86,22 @@ def read_dicom(path: Path, frame: int | None = None) -> DicomXRay:
         raise InputError(
             f"The pixels of the DICOM file {path} ({syntax}) cannot be decoded; export the file again without compression."
         ) from error
-    camera = camera_from_tags(header.get("DistanceSourceToDetector"), header.get("ImagerPixelSpacing"), size)
-    doubts = [*geometry_questions(header), _about_frames(frames, frame)]
-    return DicomXRay(
-        pixels[..., 0] if pixels.shape[2] == 1 else pixels,
-        polarity,
-        camera,
-        "" if camera else known_geometry(header),
-        tuple(filter(None, doubts)),
-        orientation_question(header),
-        positioner_angles(header),
-    )
+    try:
+        camera = camera_from_tags(header.get("DistanceSourceToDetector"), header.get("ImagerPixelSpacing"), size)
+        doubts = [*geometry_questions(header), _about_frames(frames, frame)]
+        return DicomXRay(
+            pixels[..., 0] if pixels.shape[2] == 1 else pixels,
+            polarity,
+            camera,
+            "" if camera else known_geometry(header),
+            tuple(filter(None, doubts)),
+            orientation_question(header),
+            positioner_angles(header),
+        )
+    except InputError:
+        raise
+    except Exception as error:  # pydicom makes values of their bytes when they are asked for
+        raise InputError(f"The header of the DICOM file {path} is damaged where it tells the geometry; export it again.") from error
 
 
 def _about_frames(frames: int, frame: int | None) -> str:
