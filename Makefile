@@ -1,4 +1,5 @@
-# Everything that is installed lives in .venv, and what `make benchmark` compares with in .venv-benchmark: `make clean` removes both.
+# Everything that is installed lives in .venv, what `make benchmark` compares with in .venv-benchmark, and `make audit` in
+# .venv-audit: `make clean` removes all three.
 # The only exceptions are packages of Debian that `make test`, `make screenshots` and `make benchmark` need, where root runs them.
 
 VENV := .venv
@@ -6,12 +7,14 @@ INSTALLED := $(VENV)/.installed
 PEERS := Testing/benchmarks/peers
 PEERS_VENV := .venv-benchmark
 PEERS_INSTALLED := $(PEERS_VENV)/.installed
+AUDIT_VENV := .venv-audit
+AUDIT_INSTALLED := $(AUDIT_VENV)/.installed
 
 # The first Python from 3.10 to 3.12: the packages in constraints.txt have no builds for others.
 PYTHON = $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help setup demo test screenshots benchmark clean
+.PHONY: help setup demo test screenshots benchmark fuzz audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -49,6 +52,20 @@ $(PEERS_INSTALLED): $(PEERS)/requirements.txt $(PEERS)/peers.txt constraints.txt
 	$(PEERS_VENV)/bin/python -m pip install --no-deps --requirement $(PEERS)/peers.txt
 	@touch $@
 
+CASES := 100000
+
+fuzz: setup ## Read damaged and malicious files, 100,000 to a reader; the counts go to fuzz.json
+	PYTHONPATH=Testing $(VENV)/bin/python -m fuzz --cases $(CASES) --record fuzz.json
+
+audit: $(AUDIT_INSTALLED) ## Look the tested versions of all packages up among the known vulnerabilities; needs the network
+	@$(AUDIT_VENV)/bin/python Testing/audit.py $(AUDIT_VENV)/bin/pip-audit
+
+$(AUDIT_INSTALLED): Makefile
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 was found: on Debian or Ubuntu, install python3 and python3-venv." >&2; exit 1; }
+	$(PYTHON) -m venv $(AUDIT_VENV)
+	$(AUDIT_VENV)/bin/python -m pip install 'pip-audit>=2.9'
+	@touch $@
+
 clean: ## Remove the environments, the demo and all caches
-	rm -rf $(VENV) $(PEERS_VENV) .benchmark-cache demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_VENV) $(AUDIT_VENV) fuzz.json .benchmark-cache demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

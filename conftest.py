@@ -11,6 +11,23 @@ from typing import Any
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _refuse_connections() -> None:
+    import connections
+
+    connections.refuse_connections()
+
+
+@pytest.fixture(autouse=True)
+def _no_connections(_refuse_connections: None) -> Iterator[None]:
+    """Nothing that a test runs may reach the network; the attempt fails the test even where it was caught."""
+    import connections
+
+    yield
+    attempts, connections.attempts[:] = list(connections.attempts), []
+    assert not attempts, f"the test tried to connect: {attempts}"
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real data that the repository does not carry; tests that need it are skipped where it is missing."""

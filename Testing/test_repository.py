@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import connections
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +20,7 @@ PACKAGES = {
     "xray_training": ROOT / "Training" / "src" / "xray_training",
 }
 SLICER_LIBRARIES = ["DRRSimulatorLib", "XRayRegistrationLib"]
+SLICER_MODULES = ["DRRSimulator", "XRayRegistration"]
 
 # What a fresh Slicer lacks, what is slow to import, and Slicer itself.
 IMPORTED_ONLY_WHERE_NEEDED = {"torch", "warp", "monai", "poselib", "safetensors", "vtk", "vtkmodules", "matplotlib", "slicer", "qt", "ctk"}
@@ -30,7 +33,16 @@ MAY_NOT_IMPORT = {
     "XRayRegistrationLib": SLICER | {"xray_training"},
     "xray_training": SLICER,
 }
-RUNS_CODE_FROM_FILES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+RUNS_CODE_FROM_FILES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml", "ruamel"}
+RUNS_CODE = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load", "torch.hub.load"}
+REACHES_THE_NETWORK = {"urllib", "urllib3", "http", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "socket", "ssl", "wget", "pooch"}
+# All addresses in shipped code: what one is for; files are downloaded from one of them only, each by its SHA-256.
+ADDRESSES = {
+    "https://raw.githubusercontent.com/BrownBiomechanics/Autoscoper/": "downloaded by Slicer's Sample Data when the user asks for it",
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/": "name of a JSON schema",
+}
+SHIPPED = [*PACKAGES.values(), *(ROOT / module / f"{module}Slicer" for module in SLICER_MODULES)]
+SHIPPED += [ROOT / module / "Scripts" for module in SLICER_MODULES]
 
 MACHINE_PATH = re.compile(r"(?<![\w.<])/(?:work|tmp|root|home)\b|[A-Z]:\\Users\\")
 LARGEST_REPOSITORY_BYTES = 60_000_000
@@ -79,8 +91,14 @@ def calls_that_run_code(tree: ast.Module) -> Iterator[str]:
             continue
         called = ast.unparse(node.func)
         unpickles = any(argument.arg == "allow_pickle" and ast.unparse(argument.value) != "False" for argument in node.keywords)
-        if called in {"eval", "exec", "torch.load"} or unpickles:
+        if called in RUNS_CODE or unpickles or any(argument.arg == "shell" for argument in node.keywords):
             yield f"{called} in line {node.lineno}"
+
+
+def shipped_trees() -> Iterator[tuple[str, ast.Module]]:
+    files = [file for folder in SHIPPED for file in folder.rglob("*.py")] + [ROOT / name / f"{name}.py" for name in SLICER_MODULES]
+    for file in sorted(files):
+        yield file.relative_to(ROOT).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
 
 
 def test_tracked_files_name_no_path_of_a_machine() -> None:
@@ -113,7 +131,32 @@ def test_imports_run_one_way_and_never_to_slicer(package: str) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_library_file_can_run_code_from_a_file_it_reads(package: str) -> None:
-    found = {file: [*imported_roots(tree) & RUNS_CODE_FROM_FILES, *calls_that_run_code(tree)] for file, tree in trees(package)}
-    assert found and not any(found.values()), found
+def test_nothing_shipped_can_run_code_from_a_file_it_reads() -> None:
+    found = {file: [*imported_roots(tree) & RUNS_CODE_FROM_FILES, *calls_that_run_code(tree)] for file, tree in shipped_trees()}
+    assert len(found) > 100
+    assert {file: calls for file, calls in found.items() if calls} == {}
+
+
+def test_nothing_shipped_reaches_the_network_but_what_the_user_downloads() -> None:
+    """Packages that are installed when the user agrees come through pip, not from addresses of ours."""
+    modules, addresses = {}, set()
+    for file, tree in shipped_trees():
+        modules[file] = imported_roots(tree) & REACHES_THE_NETWORK
+        addresses |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and re.match(r"\w+://", str(node.value))}
+    assert {file: found for file, found in modules.items() if found} == {}
+    assert {address for address in addresses if not address.startswith(tuple(ADDRESSES))} == set()
+
+
+def test_every_file_that_can_be_downloaded_has_its_sha_256() -> None:
+    tree = ast.parse((ROOT / "DRRSimulator" / "DRRSimulatorSlicer" / "sample_data.py").read_text(encoding="utf-8"))
+    assigned = {ast.unparse(node.targets[0]): node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)}
+    files = ast.literal_eval(assigned["_WRIST_XRAYS"]) | ast.literal_eval(assigned["_WRIST_CALIBRATIONS"])
+    assert len(files) == 4 and all(re.fullmatch("[0-9a-f]{64}", checksum) for checksum in files.values())
+    assert "checksums=[f'SHA256:{digest}' for digest in files.values()]" in ast.unparse(tree)
+
+
+def test_the_whole_run_of_the_tests_refuses_connections_beyond_this_machine() -> None:
+    with pytest.raises(PermissionError, match="must not connect"):
+        socket.create_connection(("192.0.2.1", 9), timeout=0.1)  # an address for documentation (RFC 5737)
+    assert connections.attempts
+    connections.attempts.clear()
