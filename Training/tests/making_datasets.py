@@ -22,9 +22,10 @@ VIEWS = 40  # a whole shard and a part of one
 @contextmanager
 def threads(scheduler: str = "local", workers: int | None = None) -> Iterator[Any]:
     """Takes the place of `cluster.connected`."""
-    with distributed.Client(
-        processes=False, n_workers=workers or 1, threads_per_worker=1, dashboard_address=None, memory_limit=None
-    ) as client:
+    options = {"processes": False, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
+    # By its own name for them, threads would ask the system for this machine's address in the network.
+    address = {"protocol": "tcp://", "host": "127.0.0.1"}
+    with distributed.Client(n_workers=workers or 1, **options, **address) as client:
         yield client
 
 

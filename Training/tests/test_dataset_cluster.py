@@ -12,11 +12,15 @@ from DRRSimulatorLib.errors import InputError
 from xray_training.dataset.cluster import batch_cluster, connected, local_cluster
 
 RESOURCES = {"cores": 16, "processes": 16, "memory": "32GB", "walltime": "04:00:00", "account": "radiology", "queue": "long"}
+HERE = {"host": "127.0.0.1"}  # else the scheduler asks the system for this machine's address in the network
 
 
 def test_a_job_for_slurm_asks_for_the_resources_of_dasks_configuration() -> None:
     pytest.importorskip("dask_jobqueue")
-    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in RESOURCES.items()}), batch_cluster("slurm") as cluster:
+    with (
+        dask.config.set({f"jobqueue.slurm.{name}": value for name, value in RESOURCES.items()}),
+        batch_cluster("slurm", scheduler_options=HERE) as cluster,
+    ):
         script = cluster.job_script()
     for line in ("#SBATCH -A radiology", "#SBATCH -p long", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=30G", "#SBATCH -t 04:00:00"):
         assert line in script.splitlines()
@@ -25,7 +29,7 @@ def test_a_job_for_slurm_asks_for_the_resources_of_dasks_configuration() -> None
 
 def test_a_job_for_pbs_asks_for_the_resources() -> None:
     pytest.importorskip("dask_jobqueue")
-    with batch_cluster("pbs", cores=8, processes=8, memory="16GB", walltime="02:00:00") as cluster:
+    with batch_cluster("pbs", cores=8, processes=8, memory="16GB", walltime="02:00:00", scheduler_options=HERE) as cluster:
         script = cluster.job_script()
     assert "#PBS -l select=1:ncpus=8:mem=15GB" in script and "#PBS -l walltime=02:00:00" in script
 
@@ -33,7 +37,7 @@ def test_a_job_for_pbs_asks_for_the_resources() -> None:
 def test_a_batch_system_without_resources_is_refused_in_a_sentence() -> None:
     pytest.importorskip("dask_jobqueue")
     with pytest.raises(InputError, match=r"jobqueue\.slurm"):
-        batch_cluster("slurm")
+        batch_cluster("slurm", scheduler_options=HERE)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
