@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"one of {', '.join(READERS)}; none for all")
     parser.add_argument("--cases", type=int, default=1000, help="of each reader")
     parser.add_argument("--record", type=Path, help="JSON file for the counts, written while it runs; readers that it has are kept")
+    parser.add_argument("--folder", type=Path, help="for what becomes of the cases; the same command goes on in it after a stop")
     parser.add_argument("--case", type=int, help="make and read this case alone, and leave its files where it says")
     arguments = parser.parse_args()
     if arguments.case is not None:
@@ -28,7 +29,9 @@ def main() -> None:
     record = arguments.record
     for name in arguments.readers or READERS:
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
+        with tempfile.TemporaryDirectory(dir=_quick_folder()) as temporary:
+            folder = arguments.folder or Path(temporary)
+            folder.mkdir(parents=True, exist_ok=True)
             last = 0.0
 
             def report(counts: dict[str, Counts], name: str = name) -> None:
@@ -37,7 +40,7 @@ def main() -> None:
                     _write(record, name, counts)
                     last = time.monotonic()
 
-            counts = run_cases([name], arguments.cases, Path(folder), report)
+            counts = run_cases([name], arguments.cases, folder, report)
         if record:
             _write(record, name, counts)
         seconds = time.monotonic() - started

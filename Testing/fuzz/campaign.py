@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .worker import TALLY
+from .worker import TALLY, begun
 
 STANDSTILL_SECONDS = 300
 _TESTING = Path(__file__).resolve().parents[1]
@@ -48,13 +48,12 @@ def run_cases(
     Args:
         readers: their names.
         cases: of each.
-        folder: empty; for the corpora and what becomes of the cases.
+        folder: for the corpora and what becomes of the cases; what was run in it before is not run again.
         report: is told of the counts now and then.
     """
     environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(map(str, _ROOMS))}
-    while left := [name for name in readers if not (folder / f"{name}.done").exists()]:
-        first = _begun(folder, left[0])
-        command = [sys.executable, "-m", "fuzz.worker", str(folder), str(cases), str(first), *left]
+    while left := [name for name in readers if not _is_done(folder, name, cases)]:
+        command = [sys.executable, "-m", "fuzz.worker", str(folder), str(cases), *left]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         last, since = _counts(folder, readers), time.monotonic()
         while process.poll() is None:
@@ -68,7 +67,7 @@ def run_cases(
                 report(counts)
         if process.returncode == 0:
             break
-        _blame(process, folder, next(name for name in left if not (folder / f"{name}.done").exists()))
+        _blame(process, folder, next(name for name in left if not _is_done(folder, name, cases)))
     return _counts(folder, readers)
 
 
@@ -78,18 +77,18 @@ def _blame(process: subprocess.Popen[str], folder: Path, reader: str) -> None:
     Raises:
         RuntimeError: if it has not begun a case, or was ended by Python itself: a defect of the fuzzer or of the corpus.
     """
-    begun = _begun(folder, reader)
-    if process.returncode > 0 or not begun:
-        raise RuntimeError(f"the worker ended with {process.returncode} in {reader} after {begun} cases: {process.stderr.read()}")
+    cases = begun(folder, reader)
+    if process.returncode > 0 or not cases:
+        raise RuntimeError(f"the worker ended with {process.returncode} in {reader} after {cases} cases: {process.stderr.read()}")
     name = signal.Signals(-process.returncode).name
     what = "too slow" if name in ("SIGPROF", "SIGALRM") else f"the process ended with {name}"
     with (folder / f"{reader}.findings").open("a", encoding="utf-8") as findings:
-        findings.write(json.dumps({"case": begun - 1, "what": what}) + "\n")
+        findings.write(json.dumps({"case": cases - 1, "what": what}) + "\n")
 
 
-def _begun(folder: Path, reader: str) -> int:
-    tally = folder / f"{reader}.tally"
-    return TALLY.unpack(tally.read_bytes())[0] if tally.exists() and tally.stat().st_size == TALLY.size else 0
+def _is_done(folder: Path, reader: str, cases: int) -> bool:
+    done = folder / f"{reader}.done"
+    return done.exists() and int(done.read_text()) >= cases
 
 
 def _counts(folder: Path, readers: Sequence[str]) -> dict[str, Counts]:

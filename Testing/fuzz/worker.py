@@ -1,4 +1,4 @@
-"""The process that runs cases: `python -m fuzz.worker FOLDER CASES FIRST READER...`; a reader may end it, so `campaign` starts it again."""
+"""The process that runs cases: `python -m fuzz.worker FOLDER CASES READER...`; a reader may end it, so `campaign` starts it again."""
 
 from __future__ import annotations
 
@@ -113,25 +113,30 @@ def run(reader: Reader, folder: Path, first: int, count: int, watch: Watch) -> N
     os.close(tally)
 
 
+def begun(folder: Path, reader: str) -> int:
+    """How many cases of a reader were begun in a folder."""
+    tally = folder / f"{reader}.tally"
+    return int(TALLY.unpack(tally.read_bytes())[0]) if tally.exists() and tally.stat().st_size == TALLY.size else 0
+
+
 def main() -> None:
     """Entry point; what libraries print on broken files is not shown."""
-    folder, count, first, *names = sys.argv[1:]
+    folder, count, *names = sys.argv[1:]
     warnings.simplefilter("ignore")
     readers = [find_reader(name) for name in names]
     tempfile.tempdir = str(Path(folder) / "temporary")  # for decoders that need a file
     Path(tempfile.tempdir).mkdir(exist_ok=True)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    watch, start = Watch(), int(first)
+    watch = Watch()
     silent = os.open(os.devnull, os.O_WRONLY)
     told = os.dup(2)
     for reader in readers:
         os.dup2(silent, 2)
         try:
-            run(reader, Path(folder), start, int(count), watch)
+            run(reader, Path(folder), begun(Path(folder), reader.name), int(count), watch)
         finally:
             os.dup2(told, 2)
-        (Path(folder) / f"{reader.name}.done").touch()
-        start = 0
+        (Path(folder) / f"{reader.name}.done").write_text(count)
 
 
 if __name__ == "__main__":
