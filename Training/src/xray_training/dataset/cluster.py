@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ def connected(scheduler: str, workers: int | None, patience_s: float = 30.0) -> 
             yield client
         return
     with cluster, distributed.Client(cluster) as client:
+        if scheduler == "local":
+            client.run(_leave_interrupts)
         yield client
 
 
@@ -80,6 +83,11 @@ def batch_cluster(system: str, **resources: Any) -> Any:
             f"The jobs for {system} cannot be described: {error} Give cores, processes (as many as cores) and memory in Dask's "
             f"configuration, under jobqueue.{system}, as Documentation/dataset.md shows."
         ) from error
+
+
+def _leave_interrupts() -> None:
+    """In a worker, whom a terminal's Ctrl+C reaches as well: the command ends it, without a word of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _client(distributed: Any, address: str, patience_s: float) -> Any:
