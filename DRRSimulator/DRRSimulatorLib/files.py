@@ -41,6 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         temporary.touch()  # here, as many writers do not tell why they cannot
         _tidy(temporary)
+        temporary.unlink()
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
@@ -55,11 +56,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_files(folder: Path, last: str) -> Iterator[Path]:
     """Give a temporary folder in ``folder`` to write files to that belong together, and move all when the block ends well.
 
-    A kill leaves the files as they were before, but for the instant in which they are moved.
+    A kill leaves the files as they were before; in the instant in which they are moved, without the last one: never parts of two sets.
 
     Args:
         folder: existing folder.
-        last: name of the file to move last: where it is new, all are.
+        last: name of the file to move last: where it is, all are.
 
     Raises:
         OSError: if a file cannot be written; it names its place in ``folder``.
@@ -68,6 +69,7 @@ def atomic_files(folder: Path, last: str) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        (folder / last).unlink(missing_ok=True)
         for file in sorted(temporary.iterdir(), key=lambda file: (file.name == last, file.name)):
             os.replace(file, folder / file.name)
     except OSError as error:
@@ -144,8 +146,6 @@ def _renamed(error: OSError, temporary: Path, known: Path) -> OSError:
 def _flush(path: Path) -> None:
     """Wait until a file is on the disk, or the server: only then do some tell that there was no room for it."""
     with path.open("rb+") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise OSError(f"{path.name} cannot be written; is the disk full?")
         os.fsync(file.fileno())
 
 

@@ -54,6 +54,8 @@ def write_image(path: Path, image: sitk.Image, compressed: bool = True, level: i
     with atomic_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=compressed, compressionLevel=level)
+            if temporary.stat().st_size == 0:
+                raise RuntimeError("nothing was written")
             if path.name.lower().endswith((".nii", ".nii.gz")):
                 check_nifti(temporary)  # on a full disk ITK writes what there is room for, without a word
         except (RuntimeError, InputError) as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
@@ -33,6 +36,20 @@ def available_cpus() -> int:
     """CPUs that may be used here: fewer than the machine has, where the process or `at_most_cpus` is limited to them."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(count, _most_cpus.get() or count)
+
+
+@cache
+def start_warp() -> None:
+    """Start Warp, quietly. Kernels that it compiles are kept in its usual folder; only for this run where that may not be written."""
+    import warp as wp
+
+    wp.config.log_level = wp.LOG_WARNING
+    with suppress(OSError):  # its folder cannot be made
+        wp.init()
+    if not os.access(wp.config.kernel_cache_dir, os.W_OK):
+        wp.config.kernel_cache_dir = tempfile.mkdtemp(prefix="kernels")
+        atexit.register(shutil.rmtree, wp.config.kernel_cache_dir, ignore_errors=True)
+        wp.init()
 
 
 @cache

@@ -18,7 +18,7 @@ from .blocks import occupied_blocks
 from .bone import BoneLabels, occupancy
 from .camera import Camera, FloatArray, invert_pose
 from .ct import CTVolume, cortical_part, hu_to_attenuation
-from .launch import launch_in_parts
+from .launch import launch_in_parts, start_warp
 from .segmentation import bounding_box
 from .slabs import PackedAttenuation, main_axis_order, steepest_slope, thicknesses_for
 
@@ -50,9 +50,7 @@ class Projector:
             ijk_to_ras: 4x4 from voxel index (i, j, k) to RAS mm.
             device: "cpu", "cuda" or "cuda:1".
         """
-        import warp as wp
-
-        wp.config.log_level = wp.LOG_WARNING
+        start_warp()
         self.device = device
         self.ijk_to_ras = np.asarray(ijk_to_ras, dtype=np.float64)
         self._attenuation = PackedAttenuation(soft_attenuation, bone_attenuation)

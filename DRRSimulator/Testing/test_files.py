@@ -39,9 +39,15 @@ def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_pat
 
 def test_a_writer_that_writes_nothing_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("old", encoding="utf-8")
-    with pytest.raises(OSError, match="is the disk full"), atomic_path(tmp_path / "a.json"):
+    with pytest.raises(FileNotFoundError, match=r"a\.json"), atomic_path(tmp_path / "a.json"):
         pass
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == "old"
+
+
+def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "losses.csv") as temporary:
+        temporary.touch()
+    assert (tmp_path / "losses.csv").read_bytes() == b""
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
