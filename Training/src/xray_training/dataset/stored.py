@@ -114,10 +114,11 @@ class StoredPatient:
         self.path, self.name = path, path.name
         group = _open_group(path)
         _refuse_links(path)
-        zarr = optional_package("zarr", "zarr", "datasets")
+        from zarr import config
+
         from .bounded_blosc import USE_IT
 
-        with _readable(path), zarr.config.set(USE_IT):
+        with _readable(path), config.set(USE_IT):
             self.attributes: dict[str, Any] = dict(group.attrs)
             self.arrays: dict[str, zarr.Array[Any]] = dict(group.arrays())
             self.camera = Camera.from_dict(self.attributes["camera"])
@@ -251,7 +252,7 @@ def scene_coordinates(depth: npt.NDArray[np.uint16], camera: Camera, ras_to_came
     return points
 
 
-def _codecs(array: zarr.Array[Any]) -> list[str]:
+def _codecs(array: Any) -> list[str]:
     """Names of an array's codecs, of a sharded one those within its shards."""
     codecs: list[dict[str, Any]] = [codec.to_dict() for codec in array.metadata.codecs]
     if array.shards:
