@@ -28,6 +28,9 @@ def audit(pip_audit: str) -> int:
         return NOT_AUDITED
     packages = json.loads(text)["dependencies"]
     skipped = [package for package in packages if "skip_reason" in package]
+    if len(skipped) == len(packages):
+        print(f"NOTHING WAS AUDITED: pip-audit found none of the {len(packages)} packages. It says: {skipped[0]['skip_reason']}")
+        return NOT_AUDITED
     for package in skipped:
         print(f"Not audited: {package['name']}: {package['skip_reason']}")
     found = [(package, advisory) for package in packages for advisory in package.get("vulns", ())]
@@ -35,7 +38,7 @@ def audit(pip_audit: str) -> int:
         mended = ", ".join(advisory["fix_versions"]) or "no version yet"
         print(f"{package['name']} {package['version']}: {advisory['id']}, mended in {mended}.")
     print(f"{len(packages) - len(skipped)} packages were audited; known vulnerabilities: {len(found)}.")
-    return VULNERABLE if found else NOT_AUDITED if len(skipped) == len(packages) else 0
+    return VULNERABLE if found else 0
 
 
 if __name__ == "__main__":

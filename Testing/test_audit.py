@@ -38,7 +38,7 @@ def stand_in(tmp_path: Path) -> Any:
     [
         ([CLEAN, SKIPPED], 0, "1 packages were audited; known vulnerabilities: 0"),
         ([CLEAN, WEAK], VULNERABLE, "pillow 1.0: PYSEC-1, mended in 1.1"),
-        ([SKIPPED], NOT_AUDITED, "Not audited: ours"),
+        ([SKIPPED], NOT_AUDITED, "NOTHING WAS AUDITED.*not on the index"),
         (None, NOT_AUDITED, "NOTHING WAS AUDITED.*no route to host"),
     ],
 )

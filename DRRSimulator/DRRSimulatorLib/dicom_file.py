@@ -11,6 +11,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
 LARGEST_DEFLATED_BYTES = 2**20  # becomes at most 1 GiB: pydicom inflates such a file as a whole
 
@@ -39,3 +40,14 @@ def read_dicom_file(path: Path, largest_deflated: int = LARGEST_DEFLATED_BYTES, 
             size = f"larger than {largest_deflated / 2**20:.0f} MB" if largest_deflated else "can hide any size"
             raise InputError(f"The DICOM file {path} is compressed as a whole (deflated) and {size}; export it without compression.")
         return pydicom.dcmread(content, **options)  # type: ignore[arg-type]  # a map of a file reads like one
+
+
+def decoding_plugin(syntax: UID) -> str | None:
+    """A plug-in of pydicom 3 for a compressed transfer syntax, None where there is none.
+
+    It is never GDCM's, whose errors in damaged files end the process; where SimpleITK uses GDCM, it catches them. Nor is it that of
+    pyjpegls, which works for seconds on a file that ends early.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    return next((name for name in get_decoder(syntax).available_plugins if name not in ("gdcm", "pyjpegls")), None)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from .camera import FloatArray
-from .dicom_file import read_dicom_file
+from .dicom_file import decoding_plugin, read_dicom_file
 from .errors import InputError
 from .volume_file import last_line
 
@@ -195,7 +195,9 @@ def _multi_frame(file: Path, items: Sequence[CTSlice]) -> Iterator[npt.NDArray[n
     """Frames decoded one by one; each has a rescale slope and intercept of its own, which GDCM does not know."""
     from pydicom.pixels.utils import iter_pixels
 
-    stored = iter_pixels(file, indices=[item.frame for item in items if item.frame is not None], raw=True)
+    syntax = read_dicom_file(file, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID
+    plugin = (decoding_plugin(syntax) or "") if syntax.is_encapsulated else ""
+    stored = iter_pixels(file, indices=[item.frame for item in items if item.frame is not None], raw=True, decoding_plugin=plugin)
     for item, pixels in zip(items, stored, strict=True):
         # What lies in the unused bits is not the pixel's; shifting there and back also extends the sign.
         values = (pixels << item.unused_bits) >> item.unused_bits

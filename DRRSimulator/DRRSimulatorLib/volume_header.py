@@ -141,7 +141,7 @@ def _voxel_bytes(dimensions: tuple[int, ...], bits: int) -> int:
 
 def _refuse_too_many(path: Path, claimed: int) -> None:
     if claimed > LARGEST_VOXEL_BYTES:
+        claim = f"{min(claimed, 10**15) / 2**30:,.0f} GB of voxels, more than the {LARGEST_VOXEL_BYTES / 2**30:.0f} GB"
         raise InputError(
-            f"{path} claims {claimed / 2**30:,.0f} GB of voxels, more than the {LARGEST_VOXEL_BYTES / 2**30:.0f} GB that are read from "
-            "a file; store the CT as 16-bit whole numbers or as a DICOM series, or crop it."
+            f"{path} claims {claim} that are read from a file; store the CT as 16-bit whole numbers or as a DICOM series, or crop it."
         )

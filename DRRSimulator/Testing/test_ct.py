@@ -353,6 +353,7 @@ def test_headers_whose_dimensions_or_sizes_cannot_be_are_refused(tmp_path: Path)
         ("ct.mha", b"NDims = 3", b"NDims = -1"),
         ("ct.nrrd", b"sizes: 12", b"sizes: 4294967296"),
         ("ct.nrrd", b"sizes: 12", b"sizes: " + b"9" * 90),
+        ("ct.nrrd", b"sizes: 12", b"sizes: " + b" ".join([b"9" * 90] * 5)),
         ("ct.nrrd", b"space directions: (", b"space directions: (18446744073709551616"),
         ("ct.mha", b"TransformMatrix = ", b"TransformMatrix = 1e308 "),
         ("ct.mha", b"ElementSpacing = ", b"ElementSpacing = 1e-300 "),

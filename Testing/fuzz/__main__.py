@@ -45,7 +45,7 @@ def main() -> None:
             _write(record, name, counts)
         seconds = time.monotonic() - started
         print(f"{name}: {counts[name].cases} cases in {seconds:.0f} s, {counts[name].read} read, {counts[name].refused} refused")
-        for what, times in counts[name].findings.most_common():
+        for what, times in sorted(counts[name].findings.items(), key=lambda item: -item[1]):
             print(f"  {times} times, first in case {counts[name].examples[what]}: {what}")
 
 

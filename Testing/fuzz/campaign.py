@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +35,7 @@ class Counts:
     cases: int = 0
     read: int = 0
     refused: int = 0
-    findings: Counter[str] = field(default_factory=Counter)
+    findings: dict[str, int] = field(default_factory=dict)
     examples: dict[str, int] = field(default_factory=dict)
 
 
@@ -100,7 +99,7 @@ def _counts(folder: Path, readers: Sequence[str]) -> dict[str, Counts]:
         found = Counts(*TALLY.unpack(tally.read_bytes()))
         for line in findings.read_text(encoding="utf-8").splitlines() if findings.exists() else ():
             finding = json.loads(line)
-            found.findings[finding["what"]] += 1
+            found.findings[finding["what"]] = found.findings.get(finding["what"], 0) + 1
             found.examples.setdefault(finding["what"], finding["case"])
         counts[reader] = found
     return counts

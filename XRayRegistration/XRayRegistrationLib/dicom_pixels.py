@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from DRRSimulatorLib.dicom_file import decoding_plugin
 from DRRSimulatorLib.errors import InputError
 
 from .dicom_header import a_copy
@@ -49,24 +50,18 @@ def value_range(dataset: Dataset) -> tuple[int, int]:
 
 
 def _pydicom_decodes(dataset: Dataset) -> bool:
-    """Whether pydicom has a plug-in for the file's transfer syntax, or needs none; but for GDCM's, see `_plugin`."""
+    """Whether pydicom has a plug-in for the file's transfer syntax, or needs none."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
         return True
     if syntax == _JPEG_EXTENDED and dataset.BitsStored > 8:
         return False  # its plug-ins refuse what they might decode wrongly
     try:
-        from pydicom.pixels.decoders.base import get_decoder
+        return decoding_plugin(syntax) is not None
     except ImportError:  # pydicom 2, as Slicer 5.10 bundles it
         from pydicom import config
 
         return any(handler.is_available() and handler.supports_transfer_syntax(syntax) for handler in config.pixel_data_handlers)
-    return _plugin(get_decoder(syntax)) is not None
-
-
-def _plugin(decoder: Any) -> str | None:
-    """The plug-in to use: never GDCM's, whose errors in damaged files end the process, while SimpleITK catches them."""
-    return next((name for name in decoder.available_plugins if name != "gdcm"), None)
 
 
 def _by_pydicom(dataset: Dataset, frame: int) -> Pixels:
@@ -78,9 +73,7 @@ def _by_pydicom(dataset: Dataset, frame: int) -> Pixels:
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
         return pixel_array(dataset, index=frame)
-    from pydicom.pixels.decoders.base import get_decoder
-
-    return pixel_array(dataset, index=frame, decoding_plugin=_plugin(get_decoder(syntax)) or "")
+    return pixel_array(dataset, index=frame, decoding_plugin=decoding_plugin(syntax) or "")
 
 
 def _by_simpleitk(dataset: Dataset, frame: int) -> Pixels:
