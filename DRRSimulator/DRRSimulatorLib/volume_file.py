@@ -87,7 +87,10 @@ def read_image_file(path: Path, readers: Mapping[str, str]) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(readers[kind])
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    try:
+        reader.ReadImageInformation()
+    except UnicodeDecodeError as error:  # within ITK's message
+        raise RuntimeError("its header is damaged") from error
     # With larger ones ITK's normalising of axes does not end; written so that NaN fails as well.
     if not all(abs(number) <= _LARGEST_NUMBER for number in (*reader.GetSpacing(), *reader.GetOrigin(), *reader.GetDirection())):
         raise InputError(f"{path} places its image beyond any room (spacing {reader.GetSpacing()}); its header is damaged, save it again.")

@@ -58,10 +58,17 @@ class Watch:
             writes = isinstance(arguments[2], int) and bool(arguments[2] & _WRITES)
             if not path.startswith(self._writable if writes else self._readable):
                 self.seen.append(f"{'written' if writes else 'opened'}: {path}"[:200])
-        elif event in _CHANGES_FILES and not os.path.abspath(os.fsdecode(arguments[0])).startswith(self._writable):
+        elif event in _CHANGES_FILES and not _path(arguments).startswith(self._writable):
             self.seen.append(f"{event} {arguments!r}"[:200])
         elif event == "compile" and arguments[1] == "<string>" and not _compiled_by_a_library():
             self.seen.append(f"compiled: {arguments[0]!r}"[:200])
+
+
+def _path(arguments: tuple[object, ...]) -> str:
+    """The file that an event is about; its name may be relative to a folder that is open, as the last argument says."""
+    folder = arguments[-1]
+    base = os.readlink(f"/proc/self/fd/{folder}") if isinstance(folder, int) and 0 <= folder < 1 << 16 else "."
+    return os.path.abspath(os.path.join(base, os.fsdecode(arguments[0])))
 
 
 def _compiled_by_a_library() -> bool:
