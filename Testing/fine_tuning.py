@@ -27,8 +27,8 @@ from xray_training.suites import Patient, SimulatedSuite
 from XRayRegistrationLib.model import load_model
 
 STEPS_OVER_ALL = 3000
-STEPS_FROM_NOTHING = (500, 1000, 1500)
-STEPS_FROM_MODEL = (100, 200, 300)  # up to a fifth
+STEPS_FROM_NOTHING = 1500
+STEPS_FROM_MODEL = (100, 300)  # up to a fifth
 CASES = 100  # X-rays of the evaluation
 
 
@@ -96,7 +96,7 @@ def main() -> None:
     train(over_all, known, STEPS_OVER_ALL)
     for name in arguments.held_out:
         runs = [("from the model over other CTs", steps, over_all) for steps in STEPS_FROM_MODEL]
-        runs += [("from nothing", steps, None) for steps in STEPS_FROM_NOTHING]
+        runs.append(("from nothing", STEPS_FROM_NOTHING, None))
         for kind, steps, start in runs:
             model = output / f"{name}_{'tuned' if start else 'new'}_{steps}.safetensors"
             train(model, [patients[name]], steps, start)

@@ -9,6 +9,9 @@ from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.errors import InputError
 
 
+LONGEST_WARM_UP = 200  # steps
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How to train.
@@ -24,7 +27,8 @@ class TrainingSettings:
             memory. The images are the same, but not what batch normalisation makes of them.
         new_views_per_step: views rendered a step; the rest of the batch comes from the pool, randomised anew.
         pool_size: rendered views kept.
-        learning_rate: peak of the schedule (linear warm-up over 200 steps, then half a cosine to 0), for `Optimiser`.
+        learning_rate: peak of the schedule (linear warm-up over a tenth of the steps, at most 200, then half a cosine to 0), for
+            `Optimiser`.
         weight_decay: of the optimiser.
         average_decay: of the exponential moving average of the weights, which becomes the model.
         checkpoint_every: steps between checkpoints.
@@ -73,4 +77,5 @@ class TrainingSettings:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate at a step, counted from 0."""
-        return self.learning_rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        warm_up = max(1, min(LONGEST_WARM_UP, self.steps // 10))
+        return self.learning_rate * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
