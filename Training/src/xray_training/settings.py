@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from DRRSimulatorLib.camera import Camera, ViewRange
 from DRRSimulatorLib.errors import InputError
 
-
 LONGEST_WARM_UP = 200  # steps
 
 
