@@ -46,7 +46,8 @@ def start_warp() -> None:
     wp.config.log_level = wp.LOG_WARNING
     with suppress(OSError):  # its folder cannot be made
         wp.init()
-    if not os.access(wp.config.kernel_cache_dir, os.W_OK):
+    folder = wp.config.kernel_cache_dir
+    if folder is None or not os.access(folder, os.W_OK):
         wp.config.kernel_cache_dir = tempfile.mkdtemp(prefix="kernels")
         atexit.register(shutil.rmtree, wp.config.kernel_cache_dir, ignore_errors=True)
         wp.init()
