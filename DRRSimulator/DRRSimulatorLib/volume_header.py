@@ -35,7 +35,7 @@ _NRRD_SIZES = re.compile(rb"^[ \t]*sizes:(?!=)([^\r\n]*)", re.IGNORECASE | re.MU
 _NUMBER = re.compile(rb"\d+")
 _META_DIMENSION = re.compile(rb"NDims\s*[=:]\s*([^\s]*)")
 _META_DIMENSIONS = (b"2", b"3", b"4")  # with others the library leaves the room that it has for them
-_META_COMPRESSED_SIZE = re.compile(rb"CompressedDataSize\s*[=:]\s*(-?\d+)")
+_META_COMPRESSED_SIZE = re.compile(rb"CompressedDataSize\s*[=:]\s*([^\s]*)")
 
 
 def check_nifti(path: Path) -> None:
@@ -115,12 +115,20 @@ def _named_files(path: Path, is_nrrd: bool) -> Iterator[str]:
             if any(dimension not in _META_DIMENSIONS for dimension in _META_DIMENSION.findall(content)):
                 raise InputError(f"{path} cannot be read: an image has two to four dimensions; save it again.")
             found = _META_DATA_FILE.findall(content)
-            if any(not 0 <= int(size[:20]) <= len(content) * _MOST_DEFLATED for size in _META_COMPRESSED_SIZE.findall(content)):
+            if not all(_is_within(size, len(content) * _MOST_DEFLATED) for size in _META_COMPRESSED_SIZE.findall(content)):
                 raise InputError(f"{path} cannot be read: it is shorter than its header says; copy it again.")
     for name in found:
         text = name.decode("utf-8", "surrogateescape").strip()
         if is_nrrd or text.upper() != "LOCAL":
             yield text
+
+
+def _is_within(number: bytes, limit: int) -> bool:
+    """Whether a text is a number from 0 to a limit; the library takes 1e38 for one as well."""
+    try:
+        return 0 <= float(number) <= limit
+    except ValueError:
+        return False
 
 
 def _nifti_bytes(header: bytes) -> int | None:
