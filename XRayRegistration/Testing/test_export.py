@@ -85,3 +85,14 @@ def test_what_cannot_be_written_leaves_the_old_file(logic: Any, result: Any, tmp
         logic.exportResult(result, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(before)
     assert (tmp_path / "scene.mrb").read_bytes() == before["scene.mrb"]
+
+
+def test_what_the_scene_knows_of_a_person_is_in_no_file_but_the_scene(logic: Any, pelvis: PelvisCase, result: Any, tmp_path: Path) -> None:
+    """Slicer's DICOM import writes it to attributes, and saves it with the scene."""
+    for node in (result.ctNode, *result.xraysOnDetector, *(carm.transformNode for carm in result.carms)):
+        node.SetAttribute("DICOM.PatientName", "Zebedeus^Quilla")
+        node.SetDescription("Zebedeus^Quilla")
+    files = logic.exportResult(result, tmp_path)
+    assert len(files) == len(NAMES)
+    assert [file.name for file in files if b"quilla" in file.read_bytes().lower()] in ([], ["scene.mrb"])
+    assert "Quilla" not in json.dumps(result.numbers)
