@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from fuzz.misbehaving import READERS as MISBEHAVING
 from fuzz.readers import READERS
 
 CASES = 120
+DOCUMENTATION = Path(__file__).resolve().parent.parent / "Documentation"
 NEEDS = {"dataset": ("zarr", "google_crc32c"), "deepfluoro": ("h5py",), "ct-list": ("zarr",), "xray-dicom": ("gdcm",)}
 FOUND = {
     "raises": "KeyError at",
@@ -60,3 +63,12 @@ def test_damaged_and_malicious_files_are_read_or_refused_in_a_sentence(counts: M
 def test_the_fuzzer_finds_a_reader_that_misbehaves(misdeeds: Mapping[str, Counts], misdeed: str) -> None:
     assert misdeeds[misdeed].cases == 1
     assert any(re.match(FOUND[misdeed], what) for what in misdeeds[misdeed].findings), misdeeds[misdeed].findings
+
+
+def test_the_long_run_on_record_found_nothing_that_is_not_mended_and_stands_in_the_documentation() -> None:
+    record = json.loads((DOCUMENTATION / "fuzzing.json").read_text(encoding="utf-8"))
+    text = (DOCUMENTATION / "robustness.md").read_text(encoding="utf-8")
+    assert set(record) == set(READERS)
+    for reader, counts in record.items():
+        assert counts["findings"] == {} and counts["cases"] == counts["read"] + counts["refused"] > CASES
+        assert re.search(rf"^\| {reader}: .* \| {counts['cases']:,} \| {counts['read']:,} \| {counts['refused']:,} \|", text, re.MULTILINE)

@@ -21,6 +21,7 @@ LARGEST_PICTURE_BYTES = 2**28
 
 _MOST_DEFLATED = 1032  # times as large is what DEFLATE makes of its input, at most (J. Gailly and M. Adler, zlib's technical details)
 _LONGEST_TEXT_HEADER = 2**20
+_LONGEST_NAME = 255  # of a file in every usual file system
 # Of an NRRD header's fields, but not of its comments and key:=value pairs: the library writes them into messages of limited length.
 _LONGEST_FIELD, _LONGEST_WORD = 512, 100
 _CHUNK_BYTES = 1 << 24
@@ -66,7 +67,7 @@ def check_voxel_files(path: Path, is_nrrd: bool) -> None:
     """Refuse an NRRD or MetaImage header that takes its voxels from anywhere but itself or a file in its own folder."""
     folder = path.parent.resolve()
     for name in _named_files(path, is_nrrd):
-        if "\0" in name:
+        if "\0" in name or len(name) > _LONGEST_NAME:
             raise InputError(f"{path} names a file for its voxels that no system can have; save it again.")
         if name.upper().startswith("LIST"):
             raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")

@@ -358,6 +358,7 @@ def test_headers_whose_dimensions_or_sizes_cannot_be_are_refused(tmp_path: Path)
         ("ct.mha", b"TransformMatrix = ", b"TransformMatrix = 1e308 "),
         ("ct.mha", b"ElementSpacing = ", b"ElementSpacing = 1e-300 "),
         ("ct.mhd", b"ElementDataFile = ", b"ElementDataFile = \0"),
+        ("ct.mhd", b"ElementDataFile = ", b"ElementDataFile = " + b"x" * 10_000),
         ("ct.mha", b"CompressedData = False", b"CompressedData = True\nCompressedDataSize = 1e38"),
     ):
         sitk.WriteImage(as_image(phantom(), np.eye(3)), tmp_path / name)
