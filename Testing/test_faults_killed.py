@@ -126,12 +126,12 @@ def test_a_training_killed_as_it_saves_goes_on_from_before_and_keeps_the_earlier
     model = tmp_path / "model.safetensors"
     model.write_bytes(b"an earlier model")
     arguments = [str(phantom.ct), f"--output={model}", "--steps=1", "--image-size=64", "--batch-size=2", "--device=cpu"]
-    # The first move is that of the only checkpoint, the second that of the model.
-    for move in (1, 2):
+    # At first the checkpoint is moved; then, when the same command goes on, the log, the checkpoint and the model.
+    for move, saved in ((1, False), (3, True)):
         faults = command_process.Faults(killed_at_move=move)
         assert command_process.run("scr-train", arguments, tmp_path / "log", faults).code == KILLED
         assert model.read_bytes() == b"an earlier model"
-        assert (tmp_path / "model-training" / "checkpoint.safetensors").is_file() == (move == 2)
+        assert (tmp_path / "model-training" / "checkpoint.safetensors").is_file() == saved
     ended = command_process.run("scr-train", arguments, tmp_path / "log")
     assert ended.code == 0 and "training: 1 of 1" not in ended.text, ended.text  # the step was in the checkpoint
     from XRayRegistrationLib.model import load_model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import locale
 import os
 import shutil
 import subprocess
@@ -220,9 +219,3 @@ def test_names_that_we_make_are_names_on_windows_too(phantom: PhantomFiles, tmp_
         names += [part for name in bundle.namelist() for part in name.split("/") if part]
     for name in names:
         assert name.partition(".")[0].lower() not in reserved and name == name.rstrip(". ") and not set(name) & set('<>:"\\|?*'), name
-
-
-def test_locales_are_left_alone() -> None:
-    """Our code never sets one: it belongs to the whole process."""
-    assert [f"{file}:{call.lineno}" for file, tree in shipped_code() for call, name in calls(tree) if name == "setlocale"] == []
-    assert locale.localeconv()["decimal_point"] == "."

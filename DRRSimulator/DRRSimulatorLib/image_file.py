@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from .camera import FloatArray
 from .errors import InputError
 from .files import atomic_path
-from .volume_file import last_line, place_in_ras
+from .volume_file import decimal_points, last_line, place_in_ras
 from .volume_header import check_nifti
 
 
@@ -53,7 +53,8 @@ def write_image(path: Path, image: sitk.Image, compressed: bool = True, level: i
     """
     with atomic_path(path) as temporary:
         try:
-            sitk.WriteImage(image, str(temporary), useCompression=compressed, compressionLevel=level)
+            with decimal_points():
+                sitk.WriteImage(image, str(temporary), useCompression=compressed, compressionLevel=level)
             if temporary.stat().st_size == 0:
                 raise RuntimeError("nothing was written")
             if path.name.lower().endswith((".nii", ".nii.gz")):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import locale
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -37,6 +39,20 @@ _LARGEST_NUMBER = 1e6  # in a header's spacing, origin and axes, mm
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+@contextmanager
+def decimal_points() -> Iterator[None]:
+    """Within this block C libraries write and read 1.5 as 1.5, in whichever country: ITK's NRRD files would hold 1,5, and read 1."""
+    country = locale.setlocale(locale.LC_NUMERIC)
+    if locale.localeconv()["decimal_point"] == ".":
+        yield
+        return
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, country)
+
+
 def read_volume_file(path: Path) -> sitk.Image:
     """A three-dimensional image with one value per voxel, as the file has it.
 
@@ -65,6 +81,7 @@ def read_volume_file(path: Path) -> sitk.Image:
     return image
 
 
+@decimal_points()
 def read_image_file(path: Path, readers: Mapping[str, str]) -> sitk.Image:
     """An image of any dimension by the reader for its name; what its header claims is checked before memory is taken for it.
 
