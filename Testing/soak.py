@@ -112,6 +112,8 @@ def in_slicer() -> Prepare:
     """Registers by the logic of the module XRayRegistration in the test host; an X-ray replaces the last one in its node."""
     from slicer_host.application import start
 
+    root = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(root / module) for module in ("DRRSimulator", "XRayRegistration")]
     application = start()
     import numpy as np
     import slicer
