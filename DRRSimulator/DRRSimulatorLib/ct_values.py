@@ -13,6 +13,7 @@ from .errors import InputError
 Values = npt.NDArray[Any]
 
 _HIGHEST_HU = 32767.0  # extended scales, for metal, end at 30710 HU
+_BELOW_AIR_HU = -1100.0  # air that was clamped or made up is -1000 or -1024
 _FAR_BELOW_AIR_HU = -1500.0  # noise and artifacts in air end above
 _DENSE_HU = 500.0
 _METAL_HU = 2500.0
@@ -43,7 +44,7 @@ def check_values(values: Values, name: str) -> None:
         )
     sample = values.reshape(-1)[:: max(1, values.size // _SAMPLED)]
     measured = sample[sample > lowest]
-    if lowest <= -1000 and len(measured) > sample.size / 2 and measured.min() >= 0:
+    if lowest < _BELOW_AIR_HU and len(measured) > sample.size / 2 and measured.min() >= 0:
         raise InputError(
             f"{name} is not a CT in Hounsfield units: but for its padding of {lowest:g} no value is below 0, where air is -1000 HU; "
             "export it with its rescale intercept applied."
