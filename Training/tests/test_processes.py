@@ -23,7 +23,10 @@ from xray_training.train import Trainer
 from xray_training.training_patient import SimulatedPatient
 
 CAMERA = Camera.centred(1020.0, 297 / 64, (64, 64))
-SETTINGS = TrainingSettings(CAMERA, steps=8, batch_size=8, parts=4, new_views_per_step=4, pool_size=64, checkpoint_every=4)
+# The optimiser enlarges what rounding has left, the faster the larger its steps are.
+SETTINGS = TrainingSettings(
+    CAMERA, steps=8, batch_size=8, parts=4, learning_rate=1e-4, new_views_per_step=4, pool_size=64, checkpoint_every=4
+)
 PROCESSES = 2
 
 

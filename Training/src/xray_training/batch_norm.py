@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import distributed, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Sum of a tensor over all processes; the gradient sums what all of them pass back, as each one's loss depends on the sum."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def _sum_over_processes(values: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _SumOverProcesses.apply(values)  # type: ignore[no-untyped-call]
+    return total
 
 
 class SynchronisedBatchNorm(nn.BatchNorm2d):
@@ -24,9 +46,9 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         count = images.numel() / self.num_features * distributed.get_world_size()
         exact = images.float()
         # Two passes, each summed over the processes: the mean square less the squared mean would lose the small variances.
-        mean = all_reduce(exact.sum(dim=(0, 2, 3))) / count
+        mean = _sum_over_processes(exact.sum(dim=(0, 2, 3))) / count
         centred = exact - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _sum_over_processes(centred.square().sum(dim=(0, 2, 3))) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = torch.rsqrt(variance + self.eps) * self.weight
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)

@@ -71,7 +71,7 @@ class Processes:
             nn.SyncBatchNorm.convert_sync_batchnorm(network)  # PyTorch's own, which is for GPUs only
         else:
             SynchronisedBatchNorm.replace_in(network)
-        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(network)
 
     def check_agreement(self, step: int) -> None:
         """Make sure that all processes are at the same step.
