@@ -22,7 +22,7 @@ from DRRSimulatorLib.progress import Cancelled, ShowProgress
 from .layout import ARRAYS, FORMAT, VERSION, VIEWS_PER_SHARD, create_root
 from .plan import SplitRule
 from .records import Records, files_below
-from .simulate import ViewSettings, prepare, simulate_shard
+from .simulate import ViewSettings, keep_freed_memory, prepare, simulate_shard
 from .sources import CTSource
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def prepare_patient(folder: Path, source: CTSource, settings: ViewSettings) -> d
 
 def simulate_views(folder: Path, patient: str, shard: int) -> None:
     """Simulate a shard of views in a worker, and record it."""
+    keep_freed_memory()
     Records(folder).write_shard(patient, shard, simulate_shard(folder / ARRAYS / patient, shard))
 
 

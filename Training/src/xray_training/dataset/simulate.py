@@ -93,7 +93,6 @@ def simulate_shard(path: Path, shard: int) -> list[Path]:
     """
     import zarr
 
-    _keep_freed_memory()
     with at_most_cpus(1):
         patient = _load(path, (path / "zarr.json").stat().st_mtime_ns)
         group = zarr.open_group(path, mode="r+")
@@ -123,8 +122,8 @@ def _write_shard(array: Any, shard: int, bone: tuple[int, ...], values: npt.NDAr
 
 
 @cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep up to 1 GB of freed memory for the next images.
+def keep_freed_memory() -> None:
+    """Let the C library of a worker keep up to 1 GB of freed memory for the next images.
 
     Dask tells its workers' to give back at once whatever is over 64 kB; to get it anew for every image took a fifth of the time.
     """
