@@ -34,6 +34,14 @@ def phantom_bones() -> BoneLabels:
 
 
 @pytest.fixture(scope="session")
+def two_bones(phantom_bones: BoneLabels) -> BoneLabels:
+    """The phantom's bones, of which those on the patient's right are another."""
+    labels = phantom_bones.labels.copy()
+    labels[..., labels.shape[2] // 2 :] *= 3
+    return BoneLabels(labels, phantom_bones.ijk_to_ras, {1: "left", 3: "right"})
+
+
+@pytest.fixture(scope="session")
 def phantom_ct(phantom_bones: BoneLabels) -> CTVolume:
     body = ellipsoid((0, 0, 0), (90, 60, 95))
     hu = np.where(phantom_bones.labels > 0, 800.0, np.where(body, 40.0, -1000.0))

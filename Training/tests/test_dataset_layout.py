@@ -21,14 +21,6 @@ from xray_training.dataset import StoredPatient, XRayDataset
 
 
 @pytest.fixture(scope="module")
-def two_bones(phantom_bones: BoneLabels) -> BoneLabels:
-    """The phantom's bones, of which those on the patient's right are another."""
-    labels = phantom_bones.labels.copy()
-    labels[..., labels.shape[2] // 2 :] *= 3
-    return BoneLabels(labels, phantom_bones.ijk_to_ras, {1: "left", 3: "right"})
-
-
-@pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, phantom_ct: CTVolume, two_bones: BoneLabels) -> tuple[Path, FloatArray]:
     folder = tmp_path_factory.mktemp("dataset")
     return folder, write_small_dataset(folder, phantom_ct, two_bones)

@@ -33,14 +33,6 @@ VIEWS = [CArmView(primary, 8.0, 5.0, (4.0, -9.0)) for primary in (0.0, 25.0, -40
 
 
 @pytest.fixture(scope="module")
-def two_bones(phantom_bones: BoneLabels) -> BoneLabels:
-    """The phantom's bones, of which those on the patient's right are another."""
-    labels = phantom_bones.labels.copy()
-    labels[..., labels.shape[2] // 2 :] *= 3
-    return BoneLabels(labels, phantom_bones.ijk_to_ras, {1: "left", 3: "right"})
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, phantom_ct: CTVolume, two_bones: BoneLabels) -> Path:
     path = tmp_path_factory.mktemp("dataset")
     write_patient(path, "first", phantom_ct, two_bones, CAMERA, VIEWS)
