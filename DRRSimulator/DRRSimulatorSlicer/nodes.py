@@ -25,7 +25,17 @@ from .dicom_geometry import dicomGeometry
 from .matrices import ijkToRASMatrix
 from .segmentations import readBones, writeSegmentation
 
-__all__ = ["dicomGeometry", "geometry", "readBones", "readCT", "readXRayPixels", "setGeometry", "updateImage", "writeSegmentation"]
+__all__ = [
+    "dicomGeometry",
+    "geometry",
+    "hasGeometry",
+    "readBones",
+    "readCT",
+    "readXRayPixels",
+    "setGeometry",
+    "updateImage",
+    "writeSegmentation",
+]
 
 GEOMETRY_ATTRIBUTE = "XRayRegistration.Geometry"
 
@@ -104,6 +114,11 @@ def setGeometry(xrayNode: slicer.vtkMRMLVolumeNode, camera: Camera, rigToCamera:
             raise InputError(_("The pose of the camera in the rig is not a rigid 4x4 transform (rotation and translation)."))
         values["rig_to_camera"] = matrix.tolist()
     _keeperOfGeometry(xrayNode).SetAttribute(GEOMETRY_ATTRIBUTE, json.dumps(values))
+
+
+def hasGeometry(xrayNode: slicer.vtkMRMLVolumeNode) -> bool:
+    """Whether a geometry is stored with an X-ray, even one that cannot be read."""
+    return _keeperOfGeometry(xrayNode).GetAttribute(GEOMETRY_ATTRIBUTE) is not None
 
 
 def geometry(xrayNode: slicer.vtkMRMLVolumeNode) -> tuple[Camera, FloatArray | None] | None:

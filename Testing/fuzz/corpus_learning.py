@@ -122,3 +122,37 @@ def write_results(folder: Path) -> None:
     view = {"xray": "a.png", "polarity": "intensity", "camera": CAMERA.to_dict(), "ras_to_camera": POSE.tolist()}
     result = {"note": "Research use only", "verdict": {"level": "check", "reasons": ["few points"]}, "views": [view]}
     (folder / "result" / "start.json").write_text(json.dumps(result, indent=1))
+
+
+def write_reference_poses(folder: Path) -> None:
+    """Poses of two bones."""
+    (folder / "poses").mkdir()
+    sigma = {"rot_deg_x_y_long": [0.19, 0.128, 0.543], "trans_mm_x_y_long": [0.065, 0.096, 0.165]}
+    poses = [{"bone": bone, "frame": "0099", "bone_to_world": POSE.tolist(), "sigma": sigma} for bone in ("radius", "ulna")]
+    values = {"convention": "mm", "voxel_mm": [0.4, 0.4, 0.625], "poses": poses}
+    (folder / "poses" / "reference_poses.json").write_text(json.dumps(values, indent=1))
+
+
+def write_deform_lists(folder: Path) -> None:
+    """The list of two deformed copies of a CT."""
+    (folder / "list").mkdir()
+    names = [f"ct_deformed_{number}" for number in (1, 2)]
+    rows = [f"{name}.nii.gz,{name}_labels.nii.gz,{name},deformed copy of a CT,CC0\n" for name in names]
+    (folder / "list" / "patients.csv").write_text("ct,labels,name,source,licence\n" + "".join(rows))
+
+
+RECORD_KEY = "0123456789abcdef"
+
+
+def write_records(folder: Path) -> None:
+    """Records of a data set that is being made: of a CT and of a shard."""
+    from xray_training.dataset.records import Records
+
+    data = folder / "stopped" / "data.zarr" / "phantom"
+    data.mkdir(parents=True)
+    (folder / "stopped" / ".progress").mkdir()
+    for name in ("zarr.json", "shard"):
+        (data / name).write_text("{}")
+    records = Records(folder / "stopped")
+    records.write_patient(RECORD_KEY, {"patient": "phantom", "ct_fingerprint": "ab" * 32}, [data / "zarr.json"])
+    records.write_shard("phantom", 0, [data / "shard"])

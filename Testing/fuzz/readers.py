@@ -19,7 +19,8 @@ from XRayRegistrationLib.xray import XRay, read_xray
 
 from . import corpus_images as images
 from . import corpus_learning as learning
-from . import formats, misbehaving
+from . import corpus_scene as scenes
+from . import formats, misbehaving, stage
 from .damage import Damage, damaged_bytes, damaged_text
 
 _BY_SUFFIX: Mapping[str, Damage] = {
@@ -97,6 +98,16 @@ def _write_ct_lists(folder: Path) -> None:
     (folder / "list").mkdir()
     text = "ct,labels,name,source,licence\na/ct.nrrd,a/bones.nrrd,first,made up,CC0\nb,,,,\n"
     (folder / "list" / "cts.csv").write_text(text)
+
+
+def _write_batch_lists(folder: Path) -> None:
+    lists = {
+        "cameras": "xray,camera\nap.dcm,ap.json\nlateral.dcm,calibration/lateral.txt\n",
+        "distances": "xray,sdd,pixel_spacing\na/xray.png,1020,0.4\nb/xray.png,980.5,0.31\nc/xray.dcm,,\n",
+    }
+    for name, text in lists.items():
+        (folder / name).mkdir()
+        (folder / name / "list.csv").write_text(text)
 
 
 def _only_file(folder: Path) -> Path:
@@ -213,6 +224,42 @@ def _read_start(folder: Path) -> None:
     _check(is_rigid(read_start(folder / "start.json", [_view()])))
 
 
+def _read_batch_list(folder: Path) -> None:
+    stage.start_host()
+    from XRayRegistrationSlicer.jobs import folderNames, jobsOfTable
+
+    jobs = jobsOfTable(folder / "list.csv")
+    names = folderNames(jobs)
+    _check(len(set(names)) == len(names) and all(name not in ("", "..") and Path(name).name == name for name in names))
+    for job in jobs:
+        if job.sourceToDetector is not None and job.pixelSpacing is not None:
+            _check_camera(Camera.centred(job.sourceToDetector, job.pixelSpacing, images.CAMERA.image_size), None)
+
+
+def _read_reference_poses(folder: Path) -> None:
+    from xray_training.reference_poses import read_reference_poses
+
+    file = read_reference_poses(folder / "reference_poses.json")
+    _check(np.isfinite(file.voxel_mm).all() and is_rigid(file.of("radius", "0099").bone_to_world))
+
+
+def _read_deform_list(folder: Path) -> None:
+    from xray_training.cli_deform import COLUMNS, read_list
+
+    for name, row in read_list(folder / "patients.csv").items():
+        _check(name == row["name"] and set(row) == set(COLUMNS) and all(isinstance(value, str) for value in row.values()))
+
+
+def _read_records(folder: Path) -> None:
+    from xray_training.dataset.records import Records
+
+    records = Records(folder)
+    record = records.patient(learning.RECORD_KEY)
+    _check(record is None or isinstance(record["patient"] + record["ct_fingerprint"], str))
+    records.has_shard("phantom", 0)
+    _check(all(isinstance(checksum, str) for checksum in records.checksums().values()))
+
+
 def _read_ct_list(folder: Path) -> None:
     from xray_training.dataset.sources import read_sources
 
@@ -239,5 +286,10 @@ READERS: dict[str, Reader] = {
         Reader("ct-list", _write_ct_lists, _read_ct_list),
         Reader("dataset", learning.write_datasets, _read_dataset),
         Reader("deepfluoro", learning.write_deepfluoro, _read_deepfluoro),
+        Reader("scene", scenes.write_scenes, stage.read_scene),
+        Reader("batch-list", _write_batch_lists, _read_batch_list),
+        Reader("reference-poses", learning.write_reference_poses, _read_reference_poses),
+        Reader("deform-list", learning.write_deform_lists, _read_deform_list),
+        Reader("progress-records", learning.write_records, _read_records),
     )
 }

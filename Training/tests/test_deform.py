@@ -199,3 +199,19 @@ def test_a_list_of_another_kind_is_not_overwritten(phantom_file: Path, tmp_path:
     (tmp_path / "patients.csv").write_text("name,age\nA,30\n")
     with pytest.raises(InputError, match=r"patients\.csv is no list of this command"):
         run(phantom_file, "-o", tmp_path, "--count", 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",
+        b'ct,labels,name,source,licence\n"a,b,c,d,e\n',
+        b"ct,labels,name,source,licence\na,b,c\n",
+        b"ct,labels,name,source,licence\na,b,c,d,e,f\n",
+    ],
+    ids=["no text", "a quote without end", "too few columns", "too many columns"],
+)
+def test_a_damaged_list_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "patients.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"patients\.csv"):
+        cli_deform.read_list(tmp_path / "patients.csv")

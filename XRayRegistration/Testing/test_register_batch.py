@@ -35,6 +35,7 @@ def files(pelvis: PelvisCase, tmp_path: Path) -> Path:
         save_view(tmp_path / f"{name}.json", CAMERA, pelvis.poses[view])
     (tmp_path / "letter.txt").write_text("no X-ray")
     (tmp_path / "wrong.csv").write_text("image\nap.nrrd\n")
+    (tmp_path / "folder.csv").write_text("xray\n..\n")
     return tmp_path
 
 
@@ -173,6 +174,7 @@ def test_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:
         (["--xray", "ap.nrrd", "--sdd", "1000"], "or neither"),
         (["--list", "letter.txt"], "names no X-rays"),
         (["--list", "wrong.csv"], "no CSV table"),
+        (["--list", "folder.csv"], "no CSV table"),
         (["--list", "list.csv", "--sdd", "1000"], "stand in the list"),
         ([], "required"),
         (["--xray", "ap.nrrd", "--polarity", "white"], "invalid choice"),

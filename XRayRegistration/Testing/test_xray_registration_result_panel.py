@@ -50,6 +50,45 @@ def test_the_verdict_stands_in_words_above_the_numbers(user: PanelUser, result: 
     assert not {"Verdict", "Reason", "Note"} & set(shown) and "Source to detector" in shown
 
 
+def test_a_result_that_cannot_be_read_is_told_in_a_sentence_and_can_be_removed_or_made_again(user: PanelUser, result: Any) -> None:
+    from XRayRegistrationSlicer.result import NUMBERS_ATTRIBUTE
+
+    table, whole = result.table, result.table.GetAttribute(NUMBERS_ATTRIBUTE)
+    table.SetAttribute(NUMBERS_ATTRIBUTE, json.dumps(result.numbers | {"views": [{"xray": "AP"}]}))
+    user.widget.panel.update()
+    assert user.widget.logic.result(user.parameters.xray) is None
+    assert user.ui.verdictReasonLabel.text == f"The result stored with {table.GetName()} cannot be read; register the X-rays again."
+    assert user.ui.removeButton.enabled and not user.ui.showButton.enabled and not user.ui.exportButton.enabled
+    again = user.register()
+    assert again.table is table and table.GetAttribute(NUMBERS_ATTRIBUTE) != whole
+    assert user.ui.verdictReasonLabel.text == again.verdict.reason
+    table.SetAttribute(NUMBERS_ATTRIBUTE, "no JSON")
+    user.widget.panel.update()
+    user.click(user.ui.removeButton)
+    assert {name for name in node_names().values() if not name.startswith("VolumeDisplay")} == {"AP", "CT"}
+
+
+def test_a_camera_that_cannot_be_read_is_told_in_a_sentence(user: PanelUser, result: Any) -> None:
+    from DRRSimulatorSlicer.carm import CAMERA_ATTRIBUTE
+
+    result.carms[0].transformNode.SetAttribute(CAMERA_ATTRIBUTE, "{}")
+    user.widget.panel.update()
+    assert "AP camera cannot be read" in user.ui.verdictReasonLabel.text
+
+
+def test_a_geometry_that_cannot_be_read_is_told_in_a_sentence(user: PanelUser) -> None:
+    from DRRSimulatorSlicer.nodes import GEOMETRY_ATTRIBUTE
+    from XRayRegistrationSlicer.defaults import chooseInputs
+
+    xray = user.load()
+    xray.SetAttribute(GEOMETRY_ATTRIBUTE, '{"camera": 1}')
+    user.parameters.xray = None
+    chooseInputs(user.parameters)
+    assert user.parameters.xray is xray
+    user.widget.panel.update()
+    assert "The geometry stored with AP cannot be read" in user.ui.geometryQuestionsLabel.text
+
+
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [

@@ -117,10 +117,13 @@ class AdjustPanel(Section):
 
     def _prepare(self, result: RegistrationResult, view: int) -> None:
         def ready(patient: Patient) -> None:
-            self._adjustment = self.logic.adjustment(result, view)
-            self._drawing = DragDrawing(self._adjustment, self.changed, self._fail)
-            self._showMotion()
-            self._showHandles()
+            try:
+                self._adjustment = self.logic.adjustment(result, view)
+                self._drawing = DragDrawing(self._adjustment, self.changed, self._fail)
+                self._showMotion()
+                self._showHandles()
+            except InputError as error:  # the scene holds a camera that does not fit, or one that was scaled
+                self._message = str(error)
             self.changed()
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+from DRRSimulatorSlicer.matrices import toParentMatrix
 
 from .choices import ComparisonMode
 from .section import Section
@@ -40,7 +41,8 @@ class ComparePanel(Section):
             self._timer.stop()
             self._shown = ()
             return
-        poses = [carm.pose().tobytes() for carm in result.carms] if parameters.comparison is ComparisonMode.CHECKERBOARD else []
+        isCheckerboard = parameters.comparison is ComparisonMode.CHECKERBOARD
+        poses = [toParentMatrix(carm.transformNode).tobytes() for carm in result.carms] if isCheckerboard else []
         shown = (result.table, parameters.comparison, parameters.opacity if isBlend else None, *poses)
         if shown == self._shown:
             return

@@ -22,7 +22,7 @@ def chooseInputs(parameterNode: Any) -> None:
 def _isXRay(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether it is one image, and not one that a registration put on a detector."""
     isImage = node.GetImageData() is not None and node.GetImageData().GetDimensions()[2] == 1
-    return isImage and (nodes.geometry(node) is not None or CArm.find(node.GetParentTransformNode()) is None)
+    return isImage and (nodes.hasGeometry(node) or CArm.find(node.GetParentTransformNode()) is None)
 
 
 def _isCT(node: slicer.vtkMRMLScalarVolumeNode) -> bool:

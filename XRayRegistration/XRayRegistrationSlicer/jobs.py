@@ -92,6 +92,8 @@ def folderNames(jobs: Sequence[Job]) -> list[str]:
 
 
 def _jobOfRow(folder: Path, row: dict[str, str]) -> Job:
+    if Path(row["xray"]).name in ("", ".."):
+        raise ValueError(f"no file: {row['xray']!r}")
     camera, sourceToDetector, pixelSpacing = (row.get(column) or None for column in ("camera", "sdd", "pixel_spacing"))
     return Job(
         folder / row["xray"],

@@ -169,6 +169,12 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         isLast = found is not None and self._last is not None and found.table is self._last.table
         return self._last if isLast else found
 
+    def problemOfResult(self, xrayNode: slicer.vtkMRMLVolumeNode) -> str:
+        """Why the result that the scene holds of an X-ray cannot be read, in a sentence; empty where it can, or there is none."""
+        from .results import problemOfResult
+
+        return problemOfResult(xrayNode)
+
     def removeResult(self, xrayNode: slicer.vtkMRMLVolumeNode) -> None:
         """Remove the nodes of an X-ray's result, and nothing else; bone models stay while another result of the CT uses them."""
         from .results import removeResults

@@ -5,7 +5,6 @@ The table refers to the cameras, and each camera to its X-ray: the user's nodes 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from XRayRegistrationLib.view import View
 from .drawing import DRR_ROLE, OUTLINE_ROLE, XRAY_ROLE
 from .references import referenced
 from .registration import Sources
+from .stored_numbers import parseNumbers
 
 NUMBERS_ATTRIBUTE = "XRayRegistration.Numbers"
 # Of the table. A copy of it refers to the original as itself, which tells them apart.
@@ -53,13 +53,10 @@ class RegistrationResult:
             InputError: if the scene holds something else in their place.
         """
         try:
-            numbers = json.loads(self.table.GetAttribute(NUMBERS_ATTRIBUTE))
-            if not isinstance(numbers, dict):
-                raise ValueError("no JSON object")
-        except (TypeError, ValueError, RecursionError) as error:
+            return parseNumbers(self.table.GetAttribute(NUMBERS_ATTRIBUTE))
+        except ValueError as error:
             name = self.table.GetName()
             raise InputError(_("The result stored with {name} cannot be read; register the X-rays again.").format(name=name)) from error
-        return numbers
 
     @property
     def carms(self) -> list[CArm]:
@@ -128,10 +125,20 @@ class RegistrationResult:
         """4x4 pose of the CT in the frame common to the X-rays, where the cameras are now."""
         return invert_pose(self.numbers["views"][0]["rig_to_camera"]) @ self.carms[0].pose()
 
+    def problem(self) -> str:
+        """Why what the scene holds of it cannot be read, in a sentence; empty if it can."""
+        try:
+            _numbers, _cameras = self.numbers, [carm.camera() for carm in self.carms]
+        except InputError as error:
+            return str(error)
+        return ""
+
     def isWhole(self) -> bool:
-        """Whether the user has removed none of its cameras and of the images on their detectors."""
+        """Whether it can be read, and the user has removed none of its cameras and of the images on their detectors."""
         carms = self.carms
-        return len(carms) == len(self.numbers["views"]) and all(carm.node(XRAY_ROLE) and carm.node(DRR_ROLE) for carm in carms)
+        if self.problem() or len(carms) != len(self.numbers["views"]):
+            return False
+        return all(carm.node(XRAY_ROLE) and carm.node(DRR_ROLE) for carm in carms)
 
     def movedByHand(self) -> bool:
         """Whether the pose is no longer the one that was registered."""

@@ -28,7 +28,7 @@ class ResultPanel(Section):
         super().__init__(*args)
         self.ui.removeButton.connect("clicked()", self._onRemove)
         self.ui.showButton.connect("clicked()", self._onShow)
-        self._tableNode: slicer.vtkMRMLTableNode | None = None
+        self._shown: tuple[slicer.vtkMRMLTableNode | None, str] = (None, "")
         self._compared: tuple[Any, ...] = ()  # images, the last time that they were compared
         self._isAnother = False
 
@@ -36,12 +36,14 @@ class ResultPanel(Section):
         """Show the result that is in the scene."""
         ui = self.ui
         result = self.logic.result(self.parameterNode.xray) if self.parameterNode.xray is not None else None
-        ui.removeButton.enabled = ui.showButton.enabled = result is not None
-        self._showTable(result.table if result is not None else None)
+        problem = self.logic.problemOfResult(self.parameterNode.xray) if self.parameterNode.xray is not None else ""
+        ui.showButton.enabled = result is not None
+        ui.removeButton.enabled = result is not None or bool(problem)
+        self._showTable(result.table if result is not None else None, problem)
         if result is None:
-            ui.verdictLabel.text = _("Nothing is registered yet.")
+            ui.verdictLabel.text = _("The result cannot be shown.") if problem else _("Nothing is registered yet.")
             ui.verdictLabel.styleSheet = ""
-            ui.verdictReasonLabel.text = ""
+            ui.verdictReasonLabel.text = problem
         else:
             verdict = ANOTHER_IMAGE if self._showsAnotherImage(result) else result.verdict
             ui.verdictLabel.text = _headline(verdict)
@@ -59,13 +61,13 @@ class ResultPanel(Section):
             self._isAnother = registered is None or not np.array_equal(slicer.util.arrayFromVolume(registered)[0], now)
         return self._isAnother
 
-    def _showTable(self, tableNode: slicer.vtkMRMLTableNode | None) -> None:
+    def _showTable(self, tableNode: slicer.vtkMRMLTableNode | None, problem: str) -> None:
         table = self.ui.resultTableView
-        if tableNode is not self._tableNode:
-            self._tableNode = tableNode
+        if (tableNode, problem) != self._shown:
+            self._shown = tableNode, problem
             table.setMRMLTableNode(tableNode)
             table.setVisible(tableNode is not None)
-            self.ui.resultCollapsibleButton.collapsed = tableNode is None
+            self.ui.resultCollapsibleButton.collapsed = tableNode is None and not problem
         if tableNode is not None:
             table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)

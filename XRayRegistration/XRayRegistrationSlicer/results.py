@@ -35,8 +35,16 @@ def allResults() -> list[RegistrationResult]:
 
 
 def findResult(xrayNode: slicer.vtkMRMLVolumeNode) -> RegistrationResult | None:
-    """The result of an X-ray; None where there is none, or the user has removed a part of it that nothing can do without."""
+    """The result of an X-ray; None where there is none.
+
+    Nor is there one where the user has removed a part of it that nothing can do without, or the scene holds something else in its place.
+    """
     return next((result for result in _resultsOf([xrayNode]) if result.isWhole()), None)
+
+
+def problemOfResult(xrayNode: slicer.vtkMRMLVolumeNode) -> str:
+    """Why the result of an X-ray cannot be read, in a sentence; empty where it can, or there is none."""
+    return next(filter(None, (result.problem() for result in _resultsOf([xrayNode]))), "")
 
 
 def showResult(outcome: Outcome) -> RegistrationResult:

@@ -49,7 +49,7 @@ def deform(
     bones = read_labels(labels, volume) if labels else segment_bone(volume)
     output.mkdir(parents=True, exist_ok=True)
     list_file = output / "patients.csv"
-    rows = _read_list(list_file)
+    rows = read_list(list_file)
     stem = re.sub(r"[^\w.-]", "_", _stem(ct), flags=re.ASCII)
     original = _digest(volume, bones)
     with print_progress("deforming", count) as show:
@@ -78,15 +78,25 @@ def _digest(ct: CTVolume, bones: BoneLabels) -> str:
     return hashlib.sha256(ct.fingerprint.encode() + bones.labels.tobytes() + names.encode()).hexdigest()[:16]
 
 
-def _read_list(file: Path) -> dict[str, dict[str, str]]:
-    """Rows of the list by their names; none where there is no list yet."""
+def read_list(file: Path) -> dict[str, dict[str, str]]:
+    """Rows of the list by their names, each with all `COLUMNS`; none where there is no list yet.
+
+    Raises:
+        InputError: if the file is another one, or damaged.
+    """
     if not file.exists():
         return {}
-    with file.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise InputError(f"{file} is no list of this command, whose columns are {', '.join(COLUMNS)}; choose another folder.")
-        return {row["name"]: row for row in reader}
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            columns, rows = tuple(reader.fieldnames or ()), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read ({error}); delete it, or choose another folder.") from error
+    if columns != COLUMNS:
+        raise InputError(f"{file} is no list of this command, whose columns are {', '.join(COLUMNS)}; choose another folder.")
+    if any(None in row or None in row.values() for row in rows):
+        raise InputError(f"{file} has lines of more or fewer than {len(COLUMNS)} columns; correct or delete it.")
+    return {row["name"]: row for row in rows}
 
 
 def _write_list(file: Path, rows: dict[str, dict[str, str]]) -> None:

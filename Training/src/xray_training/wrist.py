@@ -7,21 +7,19 @@ Each bone moves alone, so each has a CT, a model and an evaluation of its own.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.calibration import read_calibration
-from DRRSimulatorLib.camera import is_rigid
 from DRRSimulatorLib.ct import CTVolume, ct_from_image
 from DRRSimulatorLib.errors import InputError
 from XRayRegistrationLib.view import View
 from XRayRegistrationLib.xray import read_xray
 
+from .reference_poses import ReferencePoses, read_reference_poses
 from .suites import Case, Patient, Suite
 
 BONES = {"radius": "rad_dcm_cropped", "ulna": "uln_dcm_cropped"}
@@ -77,9 +75,9 @@ class WristSuite(Suite):
         """Read the radiographs of case `number`, from 1."""
         frame, cameras = FRAMES[(number - 1) // len(CAMERAS)], CAMERAS[(number - 1) % len(CAMERAS)]
         views = tuple(_view(self.folder, frame, camera) for camera in cameras)
-        reference = _reference(self.folder, BONES[self.bone], frame)
-        notes = {"bone": self.bone, "frame": frame, "cameras": list(cameras), "reference_sigma": reference["sigma"]}
-        return Case(number, views, np.array(reference["bone_to_world"]) @ RAS_TO_BONE, notes)
+        reference = _references(self.folder).of(BONES[self.bone], frame)
+        notes = {"bone": self.bone, "frame": frame, "cameras": list(cameras), "reference_sigma": reference.sigma}
+        return Case(number, views, reference.bone_to_world @ RAS_TO_BONE, notes)
 
 
 def bone_ct(folder: Path, bone: str) -> CTVolume:
@@ -108,7 +106,7 @@ def _bone_image(folder: Path, bone: str) -> sitk.Image:
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(file))).astype(np.int16)
     # The scanner's 12 bits are HU + 1024; the cut-out's background is 0.
     image = sitk.GetImageFromArray(np.where(values > 0, np.maximum(values - 1024, -999), -1000).astype(np.int16))
-    spacing = np.array(_references(folder)["voxel_mm"])
+    spacing = _references(folder).voxel_mm
     image.SetSpacing(spacing.tolist())
     image.SetDirection(_BONE_TO_LPS.ravel().tolist())
     image.SetOrigin((-_BONE_TO_LPS @ ((np.array(values.shape[::-1]) - 1) / 2 * spacing)).tolist())
@@ -124,21 +122,5 @@ def _view(folder: Path, frame: str, camera: str) -> View:
     return View(xray, geometry, world_to_camera)
 
 
-def _reference(folder: Path, volume: str, frame: str) -> dict[str, Any]:
-    """The reference pose of a bone at a moment, with its standard deviations."""
-    found = [pose for pose in _references(folder)["poses"] if (pose["bone"], pose["frame"]) == (volume, frame)]
-    if len(found) != 1:
-        raise InputError(f"reference_poses.json in {folder} should hold one pose of {volume} in frame {frame}, but it holds {len(found)}.")
-    pose: dict[str, Any] = found[0]
-    if not is_rigid(np.asarray(pose["bone_to_world"], dtype=np.float64)):
-        raise InputError(f"The pose of {volume} in frame {frame} in {folder} is no rigid 4x4 transform.")
-    return pose
-
-
-def _references(folder: Path) -> dict[str, Any]:
-    file = folder / "reference_poses.json"
-    try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"The reference poses {file} cannot be read: {error}.") from error
-    return values
+def _references(folder: Path) -> ReferencePoses:
+    return read_reference_poses(folder / "reference_poses.json")

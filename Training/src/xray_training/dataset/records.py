@@ -18,6 +18,7 @@ from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
 
 from .layout import ARRAYS
+from .stored import PATIENT_NAME
 
 CHECKSUMS, DESCRIPTION = "checksums.txt", "dataset.json"
 _PROGRESS, _DONE = ".progress", ".progress-done"
@@ -111,7 +112,7 @@ class Records:
     def checksums(self) -> dict[str, str]:
         """SHA-256 of all recorded files, by their names in the data set's folder."""
         files = [*self.path.glob("*.json"), *self.path.glob("*/[0-9]*.json")]
-        records = [_read(file) for file in files if file.name != "settings.json"]
+        records = [_read_record(file) for file in files if file.name != "settings.json"]
         return {name: checksum for record in records for name, (checksum, _) in record["files"].items()}
 
     def _compare(self, wanted: dict[str, Any], found: Any) -> None:
@@ -130,7 +131,8 @@ class Records:
         for place, _, files in os.walk(self.folder):
             for name in filter(_UNFINISHED_FILE.fullmatch, files):
                 Path(place, name).unlink(missing_ok=True)
-        prepared = {record["patient"] for file in self.path.glob("*.json") if (record := self._complete(file)) and "patient" in record}
+        records = [self._complete(file) for file in self.path.glob("*.json") if file.name != "settings.json"]
+        prepared = {record["patient"] for record in records if record is not None}
         for path in (self.folder / ARRAYS).glob("*/"):
             if path.is_dir() and path.name not in prepared:
                 shutil.rmtree(path)
@@ -142,8 +144,8 @@ class Records:
     def _complete(self, record_file: Path) -> dict[str, Any] | None:
         if not record_file.is_file():
             return None
-        record = _read(record_file)
-        if all(_has_size(self.folder / name, size) for name, (_, size) in record.get("files", {}).items()):
+        record = _read_record(record_file)
+        if all(_has_size(self.folder / name, size) for name, (_, size) in record["files"].items()):
             return record
         return None
 
@@ -155,7 +157,10 @@ class Records:
 
 
 def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+    try:
+        return path.stat().st_size == size
+    except (OSError, ValueError):  # not there, or no name of a file
+        return False
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -166,6 +171,26 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete it, or make the data set anew in another folder.") from error
     return values
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """A record whose files lie in the data set, each with SHA-256 and size; that of a CT also names the patient."""
+    record = _read(path)
+    files, patient, fingerprint = record.get("files"), record.get("patient"), record.get("ct_fingerprint")
+    holds = isinstance(files, dict) and all(_is_inside(name) and _is_described(described) for name, described in files.items())
+    if path.parent.name == _PROGRESS:
+        holds = holds and isinstance(patient, str) and PATIENT_NAME.fullmatch(patient) is not None and isinstance(fingerprint, str)
+    if not holds:
+        raise InputError(f"{path} is no record of a data set; delete it, or make the data set anew in another folder.")
+    return record
+
+
+def _is_inside(name: str) -> bool:
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _is_described(value: Any) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [str, int] and re.fullmatch("[0-9a-f]{64}", value[0]) is not None
 
 
 def _write(path: Path, values: dict[str, Any]) -> dict[str, Any]:
