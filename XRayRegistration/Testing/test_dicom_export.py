@@ -18,9 +18,9 @@ from DRRSimulatorLib.errors import InputError
 from pydicom.dataset import Dataset
 from small_patient import CENTRE_RAS, SmallPatient
 from XRayRegistrationLib import cli
-from XRayRegistrationLib.dicom_export import export_dicom
+from XRayRegistrationLib.dicom_export import export_dicom, posed_xrays
 from XRayRegistrationLib.dicom_registration import read_registration
-from XRayRegistrationLib.dicom_study import DicomSources, read_sources
+from XRayRegistrationLib.dicom_study import DicomSources, XRaySource, read_sources
 from XRayRegistrationLib.register import Registration
 from XRayRegistrationLib.view import View
 
@@ -55,7 +55,7 @@ def sources(inputs: Path) -> DicomSources:
 
 
 def export(folder: Path, found: Registration, patient: SmallPatient, sources: DicomSources) -> dict[str, Dataset]:
-    files = export_dicom(folder, found, patient.ct, patient.bones, patient.projector, sources)
+    files = export_dicom(folder, posed_xrays(found), patient.ct, patient.bones, patient.projector, sources)
     return {file.name: pydicom.dcmread(file) for file in files}
 
 
@@ -77,7 +77,7 @@ def all_elements(dataset: Dataset) -> Iterator[pydicom.DataElement]:
 @pytest.mark.parametrize("dicom", ["CT and X-ray", "CT", "X-ray", "neither"])
 def test_dciodvfy_finds_no_error(tmp_path: Path, found: Registration, patient: SmallPatient, sources: DicomSources, dicom: str) -> None:
     given = replace(sources, ct=sources.ct if "CT" in dicom else (), xrays=sources.xrays if "X-ray" in dicom else (None,))
-    files = export_dicom(tmp_path, found, patient.ct, patient.bones, patient.projector, given)
+    files = export_dicom(tmp_path, posed_xrays(found), patient.ct, patient.bones, patient.projector, given)
     assert {file.name for file in files} == {"registration_1.dcm", "overlay_1.dcm", "bones.dcm"} == {p.name for p in tmp_path.iterdir()}
     for file in files:
         assert checked(file) == []
@@ -99,7 +99,7 @@ def test_dciodvfy_finds_no_error_in_bones_registered_each_by_itself(
     bones = BoneLabels(labels, patient.bones.ijk_to_ras, {1: "../up", 3: "lower"})
     moved = move_pose(POSE, POSE[:3, 3], (0.1, 0, 0, 1, 2, 3))
     of_bones = {"../up": Registration(POSE, (view,), POSE, "given"), "lower": Registration(moved, (view,), moved, "given")}
-    files = export_dicom(tmp_path, of_bones["../up"], patient.ct, bones, patient.projector, sources, of_bones)
+    files = export_dicom(tmp_path, posed_xrays(of_bones["../up"], of_bones), patient.ct, bones, patient.projector, sources)
     names = {"bones.dcm", "overlay_1.dcm", "registration_1_bone_1.dcm", "registration_1_bone_3.dcm"}
     assert {file.name for file in files} == names == {path.name for path in tmp_path.iterdir()}
     for file in files:
@@ -173,18 +173,18 @@ def test_the_overlay_is_a_picture_in_colours_with_the_outline(objects: dict[str,
 def test_the_overlay_tells_of_burned_in_names_what_the_xray_tells(
     tmp_path: Path, found: Registration, patient: SmallPatient, sources: DicomSources, burned_in: str | None
 ) -> None:
-    (header,) = sources.xrays
-    assert header is not None
+    (source,) = sources.xrays
+    assert source is not None
     xray = Dataset()
-    xray.update(header)
+    xray.update(source.header)
     if burned_in:
         xray.BurnedInAnnotation = burned_in
-    made = export(tmp_path, found, patient, replace(sources, xrays=(xray,)))["overlay_1.dcm"]
+    made = export(tmp_path, found, patient, replace(sources, xrays=(XRaySource(xray),)))["overlay_1.dcm"]
     assert made.get("BurnedInAnnotation") == burned_in
 
 
 def test_names_of_files_are_in_no_object(tmp_path: Path, found: Registration, patient: SmallPatient, sources: DicomSources) -> None:
-    for file in export_dicom(tmp_path, found, patient.ct, patient.bones, patient.projector, sources):
+    for file in export_dicom(tmp_path, posed_xrays(found), patient.ct, patient.bones, patient.projector, sources):
         content = file.read_bytes()
         assert b"Doe_Jane" not in content and str(tmp_path).encode() not in content
 
@@ -237,6 +237,28 @@ def test_a_ct_and_an_xray_of_different_patients_are_refused(tmp_path: Path, inpu
     with pytest.raises(InputError, match="different patients") as refused:
         read_sources(inputs / "ct", None, [tmp_path / "xray.dcm"])
     assert "another" not in str(refused.value) and NUMBER not in str(refused.value)
+
+
+def test_a_ct_that_was_moved_is_in_a_space_of_its_own_but_of_the_same_patient(
+    tmp_path: Path, found: Registration, patient: SmallPatient, sources: DicomSources
+) -> None:
+    objects = export(tmp_path, found, patient, replace(sources, ct_moved=True))
+    registration, bones = objects["registration_1.dcm"], objects["bones.dcm"]
+    assert registration.FrameOfReferenceUID == bones.FrameOfReferenceUID != sources.ct[0].FrameOfReferenceUID
+    assert "ReferencedImageSequence" not in registration.RegistrationSequence[0]
+    assert registration.ReferencedSeriesSequence[0].SeriesInstanceUID == sources.ct[0].SeriesInstanceUID
+    for made in (registration, bones):
+        assert str(made.PatientName) == NAME and made.StudyInstanceUID == sources.ct[0].StudyInstanceUID
+        assert checked(Path(made.filename)) == []
+
+
+def test_a_pose_that_was_set_by_eye_says_so(tmp_path: Path, found: Registration, patient: SmallPatient) -> None:
+    for by_eye, meaning in ((False, "Image Content-based Alignment"), (True, "Visual Alignment")):
+        xrays = [replace(xray, by_eye=by_eye) for xray in posed_xrays(found)]
+        file = export_dicom(tmp_path, xrays, patient.ct, patient.bones, patient.projector, NOTHING)[1]
+        of_xray = pydicom.dcmread(file).RegistrationSequence[1].MatrixRegistrationSequence[0]
+        assert of_xray.RegistrationTypeCodeSequence[0].CodeMeaning == meaning
+        assert checked(file) == []
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])

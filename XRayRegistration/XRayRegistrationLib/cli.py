@@ -86,7 +86,7 @@ def register_xrays(
     from DRRSimulatorLib.surface import bone_surface
 
     from .device import choose_device
-    from .dicom_export import export_dicom
+    from .dicom_export import export_dicom, posed_xrays
     from .dicom_study import read_sources
     from .model import load_model
     from .orientation import AS_SEEN, Orientation
@@ -152,7 +152,7 @@ def register_xrays(
     output.mkdir(parents=True, exist_ok=True)
     files = write_results(output, result, [path.name for path in xray], description, volume, surfaces, shown, truth, of_bones)
     if dicom and sources:
-        objects = export_dicom(dicom, result, volume, bones, shown, sources, of_bones, found=labels is None)
+        objects = export_dicom(dicom, posed_xrays(result, of_bones), volume, bones, shown, sources, found=labels is None)
     for number, path in enumerate(xray):
         for name, registration in (of_bones or {"": result}).items():
             words = f"{pose_in_words(registration, number, centres[name])} {agreement(registration, number)}"

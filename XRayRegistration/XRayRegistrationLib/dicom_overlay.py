@@ -11,13 +11,12 @@ import SimpleITK as sitk
 from DRRSimulatorLib.camera import FloatArray
 
 from .body import CastsRays
-from .dicom_study import DicomSources, equipment, frame_reference, new_uid, patient_and_study
+from .dicom_study import UTF_8, DicomSources, XRaySource, equipment, frame_reference, new_uid, patient_and_study
 from .overlay import write_overlay
 from .view import View
 
 if TYPE_CHECKING:
     from highdicom.sc import SCImage
-    from pydicom.dataset import Dataset
 
 SERIES_NUMBER = 9003
 
@@ -28,7 +27,7 @@ def secondary_capture(
     ras_to_camera: FloatArray,
     caption: str,
     sources: DicomSources,
-    xray: Dataset | None,
+    xray: XRaySource | None,
     number: int,
 ) -> SCImage:
     """The Secondary Capture image of an X-ray with the bone's outline at a pose, and the DRR at it.
@@ -42,7 +41,7 @@ def secondary_capture(
         ras_to_camera: 4x4 pose.
         caption: text below the picture.
         sources: the DICOM files that the registration was made from.
-        xray: header of the X-ray, if it is one of them; the picture joins its study.
+        xray: the file of the X-ray, if it is one of them; the picture joins its study.
         number: of the X-ray, from 1.
     """
     from highdicom.sc import SCImage
@@ -67,11 +66,12 @@ def secondary_capture(
         series_description="X-ray with outlines of bone (research use only)",
         **equipment(),
     )
+    made.SpecificCharacterSet = UTF_8  # highdicom 0.27 copies texts without what they are encoded in
     made.ConversionType, made.Laterality = "WSD", ""  # made on a workstation; of which side of the body is not known
     made.DerivationDescription = "Outline of the CT's bone at the pose found, and the DRR there"
     if xray is not None:
-        made.SourceImageSequence = [frame_reference(xray, sources.frame)]
+        made.SourceImageSequence = [frame_reference(xray)]
         for keyword in ("BurnedInAnnotation", "LossyImageCompression"):
-            if str(xray.get(keyword) or "") in ("YES", "NO", "00", "01"):
-                setattr(made, keyword, xray.get(keyword))
+            if str(xray.header.get(keyword) or "") in ("YES", "NO", "00", "01"):
+                setattr(made, keyword, xray.header.get(keyword))
     return made

@@ -27,6 +27,7 @@ from DRRSimulatorLib.errors import InputError
 
 from .dicom_study import (
     DicomSources,
+    XRaySource,
     equipment,
     frame_reference,
     long_string,
@@ -77,17 +78,24 @@ class PlacedCamera:
 
 
 def spatial_registration(
-    placed: PlacedCamera, sources: DicomSources, xray: Dataset | None, series_uid: str, number: int, description: str
+    placed: PlacedCamera,
+    sources: DicomSources,
+    xray: XRaySource | None,
+    series_uid: str,
+    number: int,
+    description: str,
+    by_eye: bool = False,
 ) -> SOPClass:
     """The Spatial Registration object of an X-ray.
 
     Args:
         placed: its camera and pose.
         sources: the DICOM files that the registration was made from.
-        xray: header of the X-ray, if it is one of them.
+        xray: the file of the X-ray, if it is one of them.
         series_uid: of the series that all registrations of a result make up.
         number: of the instance in that series, from 1.
         description: what was registered, one line.
+        by_eye: whether a user set the pose; else it follows from the images.
     """
     from highdicom import SOPClass
     from pydicom.sr.codedict import codes
@@ -113,15 +121,17 @@ def spatial_registration(
     made.ContentDescription = long_string(description)
     made.ContentCreatorName = ""
     to_ct = _LPS_TO_RAS @ np.linalg.inv(placed.ras_to_camera)
-    slices, images = [reference(header) for header in sources.ct], [frame_reference(xray, sources.frame)] if xray is not None else []
+    slices = [] if sources.ct_moved else [reference(header) for header in sources.ct]
+    images = [] if xray is None else [frame_reference(xray)]
+    method = codes.DCM.VisualAlignment if by_eye else codes.DCM.ImageContentBasedAlignment
     of_ct = _registration_item(np.eye(4), placed.frame_of_reference_uid, slices, codes.DCM.FrameOfReferenceIdentity)
-    of_xray = _registration_item(to_ct, new_uid(), images, codes.DCM.ImageContentBasedAlignment)
+    of_xray = _registration_item(to_ct, new_uid(), images, method)
     of_xray.MatrixRegistrationSequence[0].FrameOfReferenceTransformationComment = _CAMERA_FRAME
     if placed.camera is not None:
         _keep_camera(of_xray, placed.camera, placed.stored)
         made.PrivateDataElementCharacteristicsSequence = [_harmless_private_attributes()]
     made.RegistrationSequence = [of_ct, of_xray]
-    _refer(made, [series for series in (sources.ct, [xray] if xray is not None else []) if series])
+    _refer(made, [series for series in (sources.ct, [] if xray is None else [xray.header]) if series])
     return made
 
 

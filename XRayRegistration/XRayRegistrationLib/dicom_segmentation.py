@@ -10,7 +10,8 @@ import numpy.typing as npt
 from DRRSimulatorLib.bone import BoneLabels
 from DRRSimulatorLib.camera import FloatArray
 
-from .dicom_study import DicomSources, equipment, long_string, new_uid, patient_and_study, series_reference
+from .dicom_place import RAS_TO_LPS, corners
+from .dicom_study import UTF_8, DicomSources, equipment, long_string, new_uid, patient_and_study, series_reference
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
@@ -20,7 +21,6 @@ SERIES_NUMBER = 9002
 SAME_PLACE_MM = 0.01  # between a slice of the CT's files and one of the grid
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def segmentation(bones: BoneLabels, sources: DicomSources, frame_of_reference_uid: str, found: bool) -> Segmentation:
@@ -57,7 +57,7 @@ def segmentation(bones: BoneLabels, sources: DicomSources, frame_of_reference_ui
         series_description="Bones (research use only)",
         **equipment(),
     )
-    made.ContentCreatorName = ""
+    made.SpecificCharacterSet, made.ContentCreatorName = UTF_8, ""  # highdicom 0.27 copies texts without what they are encoded in
     if not aligned:
         _leave_out_references(made, sources.ct)
     return made
@@ -65,7 +65,7 @@ def segmentation(bones: BoneLabels, sources: DicomSources, frame_of_reference_ui
 
 def _right_handed(bones: BoneLabels) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     """Labels [k, j, i] and 4x4 from (i, j, k, 1) to LPS, with k along the normal of the slices."""
-    labels, matrix = bones.labels, _RAS_TO_LPS @ bones.ijk_to_ras
+    labels, matrix = bones.labels, RAS_TO_LPS @ bones.ijk_to_ras
     if np.linalg.det(matrix) < 0:
         labels = labels[::-1]
         matrix = matrix @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, len(labels) - 1], [0, 0, 0, 1.0]])
@@ -109,10 +109,10 @@ def _take_references(slices: Sequence[Dataset], ct: Sequence[Dataset]) -> bool:
 
 def _is_at(header: Dataset, made: Dataset) -> bool:
     """Whether a file of the CT, which may hold many frames, is the slice of the grid."""
-    if "ImagePositionPatient" not in header or (header.Rows, header.Columns) != (made.Rows, made.Columns):
+    if (header.Rows, header.Columns) != (made.Rows, made.Columns):
         return False
-    distances = np.subtract(header.ImagePositionPatient, made.ImagePositionPatient, dtype=np.float64)
-    return bool(np.abs(distances).max() <= SAME_PLACE_MM)
+    place, place_made = corners(header), corners(made)
+    return place is not None and place_made is not None and bool(np.abs(place - place_made).max() <= SAME_PLACE_MM)
 
 
 def _leave_out_references(made: Segmentation, ct: Sequence[Dataset]) -> None:

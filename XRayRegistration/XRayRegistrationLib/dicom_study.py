@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DRRSimulatorLib.ct import CTVolume
+from DRRSimulatorLib.dicom_file import read_dicom_file
 from DRRSimulatorLib.dicom_series import series_files
 from DRRSimulatorLib.errors import InputError
 
@@ -55,27 +56,51 @@ def new_uid() -> str:
 
 
 @dataclass(frozen=True)
-class DicomSources:
-    """Headers, without pixels, of the DICOM files that a registration was made from.
+class XRaySource:
+    """The DICOM file of an X-ray.
 
     Attributes:
-        ct: of the CT's slices from the first to the last; empty where the CT is not DICOM.
+        header: without pixels.
+        frame: which image of a file with several was registered, from 0; None where that is not known.
+    """
+
+    header: Dataset
+    frame: int | None = 0
+
+
+@dataclass(frozen=True)
+class DicomSources:
+    """The DICOM files that a registration was made from.
+
+    Attributes:
+        ct: headers, without pixels, of the CT's slices from the first to the last; empty where the CT is not DICOM.
         xrays: of each X-ray; None where it is not DICOM.
-        frame: which image of X-rays with several was registered, from 0.
         stored: how the X-rays' images are stored; what was registered is how the source sees the patient.
+        ct_moved: whether the CT that was registered lies elsewhere than these slices.
         own_study: UID of the study of results that no DICOM file has one for.
+
+    Raises:
+        InputError: if CT and X-rays are of different patients.
     """
 
     ct: tuple[Dataset, ...]
-    xrays: tuple[Dataset | None, ...]
-    frame: int = 0
+    xrays: tuple[XRaySource | None, ...]
     stored: Orientation = AS_SEEN
+    ct_moved: bool = False
     own_study: str = field(default_factory=new_uid)
+
+    def __post_init__(self) -> None:
+        headers = (*self.ct, *(xray.header for xray in self.xrays if xray is not None))
+        if len({str(header.get("PatientID") or "").strip() for header in headers} - {""}) > 1:
+            raise InputError(
+                "The DICOM files of CT and X-rays are of different patients by their Patient ID, so no DICOM result can belong to both; "
+                "take files of one patient, or do without results in DICOM."
+            )
 
     @property
     def first(self) -> Dataset | None:
         """Whose patient and study the results have that belong to no X-ray; None without any DICOM file."""
-        return next((header for header in (*self.ct[:1], *self.xrays) if header is not None), None)
+        return next(iter((*self.ct[:1], *(xray.header for xray in self.xrays if xray is not None))), None)
 
 
 def read_sources(
@@ -86,18 +111,36 @@ def read_sources(
     Raises:
         InputError: if a file lacks the UIDs to refer to it by, or CT and X-rays are of different patients.
     """
-    slices = tuple(_header(file) for file in series_files(ct, series_uid)) if ct.is_dir() else ()
-    sources = DicomSources(slices, tuple(_header(file) if is_dicom(file) else None for file in xrays), frame or 0, stored)
-    patients = {str(header.get("PatientID") or "").strip() for header in (*slices, *sources.xrays) if header is not None} - {""}
-    if len(patients) > 1:
+    slices = tuple(read_header(file) for file in series_files(ct, series_uid)) if ct.is_dir() else ()
+    return DicomSources(slices, tuple(XRaySource(read_header(file), frame or 0) if is_dicom(file) else None for file in xrays), stored)
+
+
+def read_header(file: Path) -> Dataset:
+    """Header, without pixels, of a DICOM file.
+
+    Raises:
+        InputError: if it is damaged, or lacks the UIDs to refer to it by.
+        OSError: if it cannot be read.
+    """
+    from pydicom.config import disable_value_validation
+    from pydicom.uid import UID
+
+    try:
+        header = read_dicom_file(file, stop_before_pixels=True)
+    except (OSError, InputError):
+        raise
+    except Exception as error:  # damaged files make pydicom raise nearly anything
+        raise InputError(f"The header of the DICOM file {file.name} cannot be read; do without results in DICOM.") from error
+    with disable_value_validation():
+        missing = [keyword for keyword in _UIDS if not UID(str(header.get(keyword) or "")).is_valid]
+    if missing:
         raise InputError(
-            "The DICOM files of CT and X-rays are of different patients by their Patient ID, so no DICOM result can belong to both; "
-            "give files of one patient, or leave out --dicom."
+            f"The DICOM file {file.name} lacks a valid {missing[0]}, by which results refer to it; do without results in DICOM."
         )
-    return sources
+    return header
 
 
-def patient_and_study(sources: DicomSources, xray: Dataset | None = None) -> Dataset:
+def patient_and_study(sources: DicomSources, xray: XRaySource | None = None) -> Dataset:
     """The patient and the study of a result: those of its X-ray, or else of the CT, or else of any X-ray, or else nobody's.
 
     Values that the standard does not allow are left empty. All text is Unicode, so the result's character set is UTF-8.
@@ -105,7 +148,7 @@ def patient_and_study(sources: DicomSources, xray: Dataset | None = None) -> Dat
     from pydicom.config import disable_value_validation
     from pydicom.dataset import Dataset
 
-    source = sources.first if xray is None else xray
+    source = sources.first if xray is None else xray.header
     copied = Dataset()
     copied.SpecificCharacterSet = UTF_8
     for keyword in _PATIENT_AND_STUDY:
@@ -121,8 +164,9 @@ def patient_and_study(sources: DicomSources, xray: Dataset | None = None) -> Dat
 
 
 def frame_of_reference(sources: DicomSources, ct: CTVolume) -> str:
-    """UID of the CT's patient space."""
-    own = _valid("FrameOfReferenceUID", sources.ct[0].get("FrameOfReferenceUID")) if sources.ct else ""
+    """UID of the CT's patient space: that of its files, or one that follows from its fingerprint."""
+    of_files = sources.ct and not sources.ct_moved
+    own = _valid("FrameOfReferenceUID", sources.ct[0].get("FrameOfReferenceUID")) if of_files else ""
     return own or f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ct.fingerprint).int}"
 
 
@@ -136,11 +180,11 @@ def reference(header: Dataset) -> Dataset:
     return item
 
 
-def frame_reference(xray: Dataset, frame: int) -> Dataset:
-    """Item of a sequence that refers to an image of an X-ray, counted from 0."""
-    item = reference(xray)
-    if int(xray.get("NumberOfFrames") or 1) > 1:
-        item.ReferencedFrameNumber = frame + 1
+def frame_reference(xray: XRaySource) -> Dataset:
+    """Item of a sequence that refers to the image of an X-ray."""
+    item = reference(xray.header)
+    if xray.frame is not None and int(xray.header.get("NumberOfFrames") or 1) > 1:
+        item.ReferencedFrameNumber = xray.frame + 1
     return item
 
 
@@ -168,20 +212,6 @@ def long_string(text: str) -> str:
     """Text as the value representation LO holds it: at most 64 characters, no backslash, no control characters."""
     allowed = "".join(character if character.isprintable() and character != "\\" else " " for character in text)
     return " ".join(allowed.split())[:LONGEST_TEXT].strip()
-
-
-def _header(file: Path) -> Dataset:
-    """Header of a DICOM file that has been read before."""
-    import pydicom
-    from pydicom.config import disable_value_validation
-    from pydicom.uid import UID
-
-    header = pydicom.dcmread(file, stop_before_pixels=True)
-    with disable_value_validation():
-        missing = [keyword for keyword in _UIDS if not UID(str(header.get(keyword) or "")).is_valid]
-    if missing:
-        raise InputError(f"The DICOM file {file.name} lacks a valid {missing[0]}, by which results refer to it; leave out --dicom.")
-    return header
 
 
 def _valid(keyword: str, value: Any) -> str:
