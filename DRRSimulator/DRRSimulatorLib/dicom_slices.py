@@ -13,7 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from .camera import FloatArray
-from .dicom_file import decoding_plugin, read_dicom_file
+from .dicom_file import decoding_plugin, read_dicom_file, refuse_false_lengths
 from .errors import InputError
 from .volume_file import last_line
 
@@ -111,6 +111,7 @@ def hounsfield(slices: Sequence[CTSlice], air_hu: float) -> Iterator[npt.NDArray
     """
     for file, of_file in groupby(slices, key=lambda item: item.file):
         items = list(of_file)
+        refuse_false_lengths(file)
         try:
             pixels_of = _multi_frame(file, items) if items[0].frame is not None else map(_single, items)
             for item, pixels in zip(items, pixels_of, strict=True):
@@ -118,7 +119,7 @@ def hounsfield(slices: Sequence[CTSlice], air_hu: float) -> Iterator[npt.NDArray
                     pixels[np.abs(pixels - item.padding_hu) < abs(item.rescale[0]) / 2] = air_hu
                 yield pixels.reshape(item.size)
         # What pydicom, its decoders and SimpleITK raise for pixels that are cut off or in a form unknown to them.
-        except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError, OSError) as error:
+        except (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             reason = last_line(error) if str(error).strip() else type(error).__name__
             raise InputError(f"The pixels of the DICOM file {file} cannot be read ({reason}); replace it.") from error
 

@@ -227,3 +227,25 @@ def test_a_small_deflated_series_is_read_and_a_large_deflated_file_refused_befor
         end.write(bytes(2**20))
     with pytest.raises(InputError, match=r"\(deflated\) and larger than 1 MB"):
         read_ct(tmp_path)
+
+
+@pytest.mark.parametrize("mark", [b"\xe0\x7f\x10\x00OW\x00\x00", b"\x40\x00\x60\xa1UT\x00\x00"], ids=["pixels", "within a sequence"])
+def test_an_element_that_claims_to_be_longer_than_its_file_is_refused_before_memory_is_taken_for_it(tmp_path: Path, mark: bytes) -> None:
+    inner = Dataset()
+    inner.TextValue = "four"
+    write_series(tmp_path, phantom(), ReferencedImageSequence=[inner])
+    read_ct(tmp_path)
+    path = sorted(tmp_path.iterdir())[3]
+    content = path.read_bytes()
+    length = content.index(mark) + len(mark)
+    path.write_bytes(content[:length] + (0xF0000000).to_bytes(4, "little") + content[length + 4 :])
+    with pytest.raises(InputError, match=rf"{path.name} cannot be read"):
+        read_ct(tmp_path)
+
+
+def test_a_header_that_tells_two_values_for_one_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    dataset = enhanced(phantom())
+    dataset.PhotometricInterpretation = ["MONOCHROME2", "MONOCHROME2"]
+    saved(dataset, tmp_path / "ct" / "a.dcm")
+    with pytest.raises(InputError, match=r"a\.dcm cannot be read"):
+        read_ct(tmp_path / "ct")

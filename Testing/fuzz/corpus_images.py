@@ -15,7 +15,8 @@ from DRRSimulatorLib.ct import CTVolume
 CAMERA = Camera(1000.0, (1.6, 1.5), (40, 36), (17.5, 20.0))
 POSE = CArmView(20, 10, 5, (8, -12), 700).ras_to_camera((10.0, -20.0, 30.0))
 VOLUMES = ("ct.nii", "ct.nii.gz", "ct.nrrd", "ct-raw.nrrd", "ct.nhdr", "ct.mha", "ct-compressed.mha", "ct.mhd")
-_CT_STORAGE, _XA_STORAGE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.12.1"
+_CT_STORAGE, _ENHANCED_CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
+_XA_STORAGE, _ENHANCED_XA_STORAGE = "1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.1.1"
 _COMPRESSED = {  # transfer syntaxes
     "rle": "1.2.840.10008.1.2.5",
     "jpeg-lossless": "1.2.840.10008.1.2.4.70",
@@ -58,7 +59,7 @@ def write_label_maps(folder: Path) -> None:
 
 
 def write_ct_series(folder: Path) -> None:
-    """The CT as DICOM slices: one series plain, one with a tilted gantry, padding and a rescale slope."""
+    """The CT as DICOM: slices plain, of a tilted gantry with padding and rescale slope, compressed (RLE), and all frames in one file."""
     for name, more in (("plain", {}), ("tilted", {"PixelPaddingValue": -2000, "RescaleSlope": "2", "RescaleIntercept": "-24"})):
         (folder / name).mkdir()
         for k, hu in enumerate(hounsfield()):
@@ -74,6 +75,50 @@ def write_ct_series(folder: Path) -> None:
                 "RescaleSlope": "1",
             }
             _write_dicom(folder / name / f"{k}.dcm", _CT_STORAGE, hu, **(geometry | more))
+
+    for name in ("compressed", "enhanced"):
+        (folder / name).mkdir()
+    for k in range(len(hounsfield())):
+        _compress(folder / "plain" / f"{k}.dcm", folder / "compressed" / f"{k}.dcm", _COMPRESSED["rle"])
+    _write_enhanced_ct(folder / "enhanced" / "ct.dcm")
+
+
+def _write_enhanced_ct(path: Path) -> None:
+    """The CT as one file of many frames, each with a rescale of its own."""
+    stored = np.stack([hu + k for k, hu in enumerate(hounsfield())])
+    shared = _item(
+        PixelMeasuresSequence=[_item(PixelSpacing=[5, 5])],
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+    )
+    frames = [
+        _item(
+            PlanePositionSequence=[_item(ImagePositionPatient=[-17.5, -15, 5 * k])],
+            PixelValueTransformationSequence=[_item(RescaleSlope=1, RescaleIntercept=-k)],
+            FrameContentSequence=[_item(TemporalPositionIndex=1)],
+        )
+        for k in range(len(stored))
+    ]
+    _write_dicom(
+        path,
+        _ENHANCED_CT_STORAGE,
+        stored.astype(np.int16),
+        Modality="CT",
+        SeriesInstanceUID="1.2.3.4",
+        ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        NumberOfFrames=len(stored),
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=frames,
+    )
+
+
+def _item(**attributes: Any) -> Any:
+    """Of a sequence."""
+    from pydicom import Dataset
+
+    made = Dataset()
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
 
 
 def write_pictures(folder: Path) -> None:
@@ -107,9 +152,26 @@ def write_dicom_xrays(folder: Path) -> None:
     for name, (pixels, attributes) in files.items():
         (folder / name).mkdir()
         _write_dicom(folder / name / "xray.dcm", _XA_STORAGE, pixels, **attributes)
+    (folder / "enhanced").mkdir()
+    _write_dicom(folder / "enhanced" / "xray.dcm", _ENHANCED_XA_STORAGE, np.stack([picture(), picture() // 2]), **_frames_of_xray())
     for name, syntax in _COMPRESSED.items():
         (folder / name).mkdir()
         _compress(folder / "plain" / "xray.dcm", folder / name / "xray.dcm", syntax)
+
+
+def _frames_of_xray() -> dict[str, Any]:
+    """Functional groups of an enhanced XA file: what its two frames have in common, and each its own angles."""
+    shared = _item(
+        XRayGeometrySequence=[_item(DistanceSourceToDetector=1000)],
+        FramePixelDataPropertiesSequence=[_item(ImagerPixelSpacing=[1.5, 1.6], PixelIntensityRelationship="LIN")],
+        PixelValueTransformationSequence=[_item(RescaleSlope=2, RescaleIntercept=0, RescaleType="US")],
+    )
+    angles = ((30, 5), (-60, 0))
+    frames = [
+        _item(PositionerPositionSequence=[_item(PositionerPrimaryAngle=primary, PositionerSecondaryAngle=secondary)])
+        for primary, secondary in angles
+    ]
+    return {"NumberOfFrames": 2, "SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": frames}
 
 
 def write_dicom_registrations(folder: Path) -> None:

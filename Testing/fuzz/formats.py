@@ -57,7 +57,7 @@ def _change_somewhere(document: Any, rng: Random) -> None:
             node[key] = rng.choice(([node[key]], {"a": node[key]}, str(node[key])))
         case 4 if isinstance(node[key], str) and node[key].startswith(("{", "[")):
             node[key] = damaged_json(node[key].encode(), rng).decode("utf-8", "replace")
-        case 5 if isinstance(node[key], (int, float)):
+        case 5 if isinstance(node[key], (int, float)) and abs(node[key]) < 1e300:
             node[key] = rng.choice((-1, 0.5, 2, 1000, 1e6, 1e12)) * node[key]
         case _:
             node[key] = rng.choice(VALUES)

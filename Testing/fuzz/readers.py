@@ -85,6 +85,31 @@ def _write_calibrations(folder: Path) -> None:
         (folder / name / "calibration.txt").write_text("\n".join(sections))
     (folder / "json").mkdir()
     save_view(folder / "json" / "calibration.json", images.CAMERA, images.POSE)
+    for name, text in _calibrations_in_yaml().items():
+        (folder / name).mkdir()
+        (folder / name / "calibration.yml").write_text(text)
+
+
+def _calibrations_in_yaml() -> dict[str, str]:
+    """As OpenCV writes it, with matrices of rows, columns and type; and plain, with the rotation as a vector."""
+    from scipy.spatial.transform import Rotation
+
+    camera, rotation, translation = images.CAMERA.matrix, images.POSE[:3, :3], images.POSE[:3, 3]
+    vector = Rotation.from_matrix(rotation).as_rotvec()
+    matrices = {"camera_matrix": camera, "rotation": rotation, "translation": translation[:, None], "dist_coeffs": np.zeros((1, 5))}
+    opencv = ["%YAML:1.0", "---", "image_width: 36", "image_height: 40"]
+    for name, matrix in matrices.items():
+        rows, columns = matrix.shape
+        data = ", ".join(map(repr, matrix.ravel().tolist()))
+        opencv += [f"{name}: !!opencv-matrix", f"   rows: {rows}", f"   cols: {columns}", "   dt: d", f"   data: [ {data} ]"]
+    plain = [
+        f"K: {camera.tolist()}",
+        "# of the camera",
+        f"rvec: {vector.tolist()}",
+        f"tvec: {translation.tolist()}",
+        "image_size: [36, 40]",
+    ]
+    return {"opencv": "\n".join(opencv) + "\n", "plain": "\n".join(plain) + "\n"}
 
 
 def _write_view_lists(folder: Path) -> None:
