@@ -18,7 +18,15 @@ from fuzz.readers import READERS
 
 CASES = 120
 DOCUMENTATION = Path(__file__).resolve().parent.parent / "Documentation"
-NEEDS = {"dataset": ("zarr", "google_crc32c"), "deepfluoro": ("h5py",), "ct-list": ("zarr",), "xray-dicom": ("gdcm",)}
+NEEDS = {
+    "dataset": ("zarr", "google_crc32c"),
+    "deepfluoro": ("h5py",),
+    "ct-list": ("zarr",),
+    "ct-series": ("gdcm",),
+    "xray-dicom": ("gdcm",),
+    "scene": ("slicer", "PySide6"),
+    "batch-list": ("slicer", "PySide6"),
+}
 FOUND = {
     "raises": "KeyError at",
     "crashes": "the process ended with SIGSEGV",

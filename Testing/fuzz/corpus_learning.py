@@ -48,7 +48,7 @@ def write_checkpoints(folder: Path) -> None:
 
 
 def write_datasets(folder: Path) -> None:
-    """A data set of one patient with two bones and two views."""
+    """A data set of one patient with two bones and a view."""
     from xray_training.dataset import layout
 
     ct = small_ct()
@@ -56,8 +56,8 @@ def write_datasets(folder: Path) -> None:
     labels[3:][labels[3:] > 0] = 2
     points = np.argwhere(labels > 0)[:, ::-1] * 5.0
     camera = CAMERA.resized((8, 8))
-    poses = np.stack([CArmView(primary_deg=10.0 * view).ras_to_camera(points.mean(axis=0)) for view in range(2)])
-    values = {name: np.ones(2) for name in layout.VIEW_VALUES}
+    poses = CArmView(primary_deg=10.0).ras_to_camera(points.mean(axis=0))[None]
+    values = {name: np.ones(1) for name in layout.VIEW_VALUES}
     layout.create_root(folder / "dataset")
     group = layout.create_patient(
         folder / "dataset" / layout.ARRAYS / "phantom",
@@ -70,9 +70,9 @@ def write_datasets(folder: Path) -> None:
         {"source": "made up"},
     )
     rng = np.random.default_rng(0)
-    group["image"][...] = rng.integers(0, 50000, (2, 8, 8))
-    group["depth"][...] = rng.integers(0, 20000, (2, 2, 2, 8, 8))
-    group["mask"][...] = rng.random((2, 2, 8, 8)) < 0.5
+    group["image"][...] = rng.integers(0, 50000, (1, 8, 8))
+    group["depth"][...] = rng.integers(0, 20000, (1, 2, 2, 8, 8))
+    group["mask"][...] = rng.random((1, 2, 8, 8)) < 0.5
 
 
 def write_deepfluoro(folder: Path) -> None:
