@@ -58,7 +58,7 @@ class Dependencies:
         for module in _MODULES[group]:
             lines = _requirementsFile(module).read_text(encoding="utf-8").splitlines()
             requirements += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        return [requirement for requirement in requirements if not _isMet(requirement)]
+        return [requirement for requirement in requirements if not isMet(requirement)]
 
     def ensure(self, group: Group) -> None:
         """Install what is missing after asking once; without a user to ask, and in Slicer's testing mode, nothing is installed.
@@ -148,6 +148,13 @@ class SlicerInstaller:
             pip_ensure(list(requirements), constraints=constraints, prompt_install=False, requester=_("X-Ray Registration"))
 
 
+def isMet(requirement: str) -> bool:
+    """Whether a package of the versions required, such as "torch>=2.4", is installed; nothing is imported."""
+    needed = Requirement(requirement)
+    version = _version(needed.name)
+    return version is not None and needed.specifier.contains(version, prereleases=True)
+
+
 def _requirementsFile(module: str) -> Path:
     """The file beside the module file; an installed extension has all modules in one folder, the source one folder each."""
     folder = Path(__file__).resolve().parents[1]
@@ -160,12 +167,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _isMet(requirement: str) -> bool:
-    needed = Requirement(requirement)
-    version = _version(needed.name)
-    return version is not None and needed.specifier.contains(version, prereleases=True)
 
 
 def _constraints() -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from DRRSimulatorLib.camera import Camera
     from DRRSimulatorLib.patient import Patient
     from DRRSimulatorLib.progress import Report
+    from XRayRegistrationLib.dicom_study import DicomSources
 
     from .adjustment import Adjustment
     from .comparison import Comparison
@@ -260,6 +261,41 @@ class XRayRegistrationLogic(ScriptedLoadableModuleLogic):
         from .export import exportResult
 
         return exportResult(result, Path(folder))
+
+    def exportDICOM(self, result: RegistrationResult, folder: Path | str, sources: DicomSources | None = None) -> list[Path]:
+        """Write a result as it is now as DICOM objects: all of them or none. They carry the patient's name.
+
+        For X-ray n from 1: registration_n.dcm (a Spatial Registration: pose and camera) and overlay_n.dcm (a Secondary Capture of
+        outline and DRR); bones.dcm (a Segmentation). They refer to the files that the CT and the X-rays were loaded from.
+
+        Args:
+            result: of a registration, also one of a scene that was opened again.
+            folder: made where it is missing.
+            sources: these files; None: those in Slicer's DICOM database.
+
+        Returns:
+            The files written.
+
+        Raises:
+            InputError: if this Slicer is older than 5.12, the folder is a file, the CT or an X-ray was removed from the scene, or CT and
+                X-rays are of different patients by their files, or these are no longer in the database.
+            OSError: if a file cannot be written or read.
+        """
+        from DRRSimulatorLib.progress import ignore_progress
+
+        return self.prepareDICOM(result, folder, sources)(ignore_progress)
+
+    def prepareDICOM(
+        self, result: RegistrationResult, folder: Path | str, sources: DicomSources | None = None
+    ) -> Callable[[Report], list[Path]]:
+        """Collect from the scene what `exportDICOM` needs, in the main thread; arguments and errors are the same.
+
+        Returns:
+            A function that writes the files and returns them; it may run in another thread.
+        """
+        from .dicom_export import prepareDICOM
+
+        return prepareDICOM(result, Path(folder), self.preparePatient(result), sources)
 
     def train(
         self,
