@@ -4,8 +4,8 @@
         --xray ap.png --camera ap.json --xray lateral.png --camera lateral.json --output results
 
 Every X-ray is registered by itself, and one that cannot be does not stop the others; with --together all are registered as one. Each
-result goes into a folder of its own, named like the X-ray, and summary.csv tells of all. On Linux without a display, set
-QT_QPA_PLATFORM=offscreen.
+result goes into a folder of its own, named like the X-ray, and summary.csv tells of all. With --dicom, each result is written as DICOM
+as well, into a folder of its own below the one given. On Linux without a display, set QT_QPA_PLATFORM=offscreen.
 
 Exit codes: 0 all are registered; 1 one failed or was rejected, or a Python package is missing; 2 bad input.
 """
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             jobs = jobsOfFiles(options.xray, options.camera or [], options.sdd, options.pixel_spacing)
         forceCPU = options.device == "cpu"
-        shared = options.segmentation, options.labels, options.polarity, options.refine, forceCPU
+        shared = options.segmentation, options.labels, options.polarity, options.refine, forceCPU, options.dicom
         rows = Batch(options.ct, options.model, options.output, *shared).run(jobs, options.together)
     except InputError as error:
         print(f"Error: {error}", flush=True)
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-refine", dest="refine", action="store_false", help="do not sharpen the poses")
     parser.add_argument("--together", action="store_true", help="register all X-rays as one; their cameras tell how they stand")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--dicom", type=Path, help="folder for the results as DICOM as well, which carry the patient's name (Slicer 5.12)")
     return parser
 
 

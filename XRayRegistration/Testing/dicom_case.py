@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,19 @@ def checked(path: Path) -> list[str]:
     ran = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace")
     lines = [line for line in (ran.stdout + ran.stderr).splitlines() if "Error" in line or "Warning" in line]
     return [line for line in lines if not any(expected in line for expected in EXPECTED_WARNINGS)]
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Bytes of a folder's files, and of what is packed into those that are bundles, by their names."""
+    contents = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for file in folder.iterdir():
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as bundle:
+                contents |= {name: bundle.read(name) for name in bundle.namelist()}
+    return contents
+
+
+def naming_the_patient(contents: dict[str, bytes]) -> list[str]:
+    """Which of them hold the patient's name or a number of his."""
+    secrets = [text.encode(code) for text in (*NAME.split("^"), NUMBER, "19481103", "A-99") for code in ("utf-8", "latin-1")]
+    return [name for name, content in contents.items() if any(secret in content for secret in secrets)]

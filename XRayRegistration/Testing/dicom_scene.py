@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from dicom_case import write_ct_series, write_dicom_xray
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.dicom_series import series_files
+from pelvis_case import CAMERA, PelvisCase
 from registration_scene import add_ct, add_xray
-from XRayRegistrationLib.xray import read_xray
+from XRayRegistrationLib.view import View
+from XRayRegistrationLib.xray import XRay, read_xray
 
 INSTANCES = "DICOM.instanceUIDs"
 
@@ -36,6 +39,15 @@ class Database:
     def instance(self, file: Path) -> str:
         """UID of a file."""
         return next(uid for uid, known in self._files.items() if known == file)
+
+
+def write_inputs(folder: Path, pelvis: PelvisCase) -> Path:
+    """Write the pelvis' series, ct, an X-ray of the patient from another study, ap.dcm, and one of another patient, other.dcm."""
+    write_ct_series(folder / "ct", pelvis.patient.ct)
+    view = View(XRay.from_pixels(pelvis.pixels(), "intensity"), CAMERA)
+    write_dicom_xray(folder / "ap.dcm", view, StudyID="S2", StudyDate="20260103")
+    write_dicom_xray(folder / "other.dcm", view, PatientID="another")
+    return folder
 
 
 def load_ct(database: Database, folder: Path) -> Any:

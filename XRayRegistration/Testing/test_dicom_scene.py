@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_case import NAME, NUMBER, checked, headers, write_ct_series, write_dicom_xray
-from dicom_scene import INSTANCES, Database, load_ct, load_xray
+from dicom_case import NAME, NUMBER, checked, headers
+from dicom_scene import INSTANCES, Database, load_ct, load_xray, write_inputs
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.errors import InputError
 from pelvis_case import CAMERA, PelvisCase
@@ -19,21 +19,13 @@ from registration_scene import add_ct, add_transform, add_xray
 from XRayRegistrationLib import cli
 from XRayRegistrationLib.dicom_registration import read_registration
 from XRayRegistrationLib.model import DEFAULT_MODEL
-from XRayRegistrationLib.view import View
-from XRayRegistrationLib.xray import XRay
 
 NAMES = {"registration_1.dcm", "overlay_1.dcm", "bones.dcm"}
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory, pelvis: PelvisCase) -> Path:
-    """A folder with the CT's series, ct, an X-ray of the patient from another study, xray.dcm, and one of another patient, other.dcm."""
-    folder = tmp_path_factory.mktemp("inputs")
-    write_ct_series(folder / "ct", pelvis.patient.ct)
-    view = View(XRay.from_pixels(pelvis.pixels(), "intensity"), CAMERA)
-    write_dicom_xray(folder / "xray.dcm", view, StudyID="S2", StudyDate="20260103")
-    write_dicom_xray(folder / "other.dcm", view, PatientID="another")
-    return folder
+    return write_inputs(tmp_path_factory.mktemp("inputs"), pelvis)
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def database(inputs: Path, slicer_app: Any, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def result(logic: Any, database: Database, inputs: Path) -> Any:
     """Of CT and X-ray from the database."""
-    ct, xray = load_ct(database, inputs / "ct"), load_xray(database, inputs / "xray.dcm")
+    ct, xray = load_ct(database, inputs / "ct"), load_xray(database, inputs / "ap.dcm")
     return logic.registerXRay(xray, ct, polarity="intensity", refine=False)
 
 
@@ -67,7 +59,7 @@ def test_the_objects_are_those_of_the_command(logic: Any, result: Any, inputs: P
     from DRRSimulatorSlicer.patients import PatientCache
 
     logic._patients = PatientCache()  # the CT as the scene has it
-    files = [inputs / "xray.dcm"]
+    files = [inputs / "ap.dcm"]
     cli.register_xrays(inputs / "ct", files, tmp_path / "result", DEFAULT_MODEL, refine=False, device="cpu", dicom=tmp_path / "command")
     made = export(logic, result, tmp_path / "scene")
     for name, of_scene in made.items():
@@ -169,7 +161,7 @@ def test_the_frame_that_was_registered_is_referred_to_whichever_is_shown(
 ) -> None:
     import slicer
 
-    run = pydicom.dcmread(inputs / "xray.dcm")
+    run = pydicom.dcmread(inputs / "ap.dcm")
     run.NumberOfFrames, run.PixelData, run.SOPInstanceUID = 3, run.PixelData * 3, "2.25.7"
     run.save_as(tmp_path / "run.dcm", enforce_file_format=True)
     database._files["2.25.7"] = tmp_path / "run.dcm"

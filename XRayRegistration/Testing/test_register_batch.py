@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_case import NAME, contents_of, headers, naming_the_patient
+from dicom_scene import write_inputs
 from DRRSimulatorLib.camera import Camera, invert_pose, save_view
 from DRRSimulatorLib.volume_file import place_in_ras
 from pelvis_case import CAMERA, SAMPLE_CT, PelvisCase
 from registration_scene import SharedPatient, add_ct
 from XRayRegistrationLib.cli import register_xrays
+from XRayRegistrationLib.dicom_registration import read_registration
 from XRayRegistrationLib.model import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +139,25 @@ def test_a_dicom_xray_tells_its_geometry_and_polarity(batch: Callable[..., int],
     (view,) = result(files, "ap")["views"]
     assert Camera.from_dict(view["camera"]) == CAMERA and view["polarity"] == "intensity"
     assert np.allclose(view["ras_to_camera"], pelvis.unrefined.ras_to_camera(), atol=0.05)  # its pixels are rounded
+
+
+def test_results_are_written_as_dicom_as_well_where_they_belong_to_one_patient(
+    batch: Callable[..., int], files: Path, pelvis: PelvisCase
+) -> None:
+    write_inputs(files, pelvis)
+    given = ["--ct", files / "ct", "--model", DEFAULT_MODEL, "--output", files / "results", "--no-refine", "--dicom", files / "dicom"]
+    assert batch(*given, "--xray", files / "ap.dcm", "--xray", files / "other.dcm") == 1
+    rows = summary(files)
+    assert rows["ap.dcm"]["verdict"] == "check" and "of different patients" in rows["other.dcm"]["reason"]
+    assert [path.name for path in (files / "dicom").iterdir()] == ["ap"]
+    made = {path.name: pydicom.dcmread(path) for path in (files / "dicom" / "ap").iterdir()}
+    assert made.keys() == {"registration_1.dcm", "overlay_1.dcm", "bones.dcm"}
+    assert {str(dataset.PatientName) for dataset in made.values()} == {NAME}
+    slices = made["registration_1.dcm"].RegistrationSequence[0].ReferencedImageSequence
+    assert [item.ReferencedSOPInstanceUID for item in slices] == [header.SOPInstanceUID for header in headers(files / "ct")]
+    pose = read_registration(files / "dicom" / "ap" / "registration_1.dcm").ras_to_camera
+    assert np.allclose(pose, result(files, "ap")["views"][0]["ras_to_camera"], rtol=0, atol=1e-6)
+    assert naming_the_patient(contents_of(files / "results" / "ap")) == []
 
 
 @pytest.mark.parametrize("option", ["--labels", "--segmentation"])

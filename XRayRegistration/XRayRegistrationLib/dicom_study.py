@@ -111,8 +111,17 @@ def read_sources(
     Raises:
         InputError: if a file lacks the UIDs to refer to it by, or CT and X-rays are of different patients.
     """
-    slices = tuple(read_header(file) for file in series_files(ct, series_uid)) if ct.is_dir() else ()
-    return DicomSources(slices, tuple(XRaySource(read_header(file), frame or 0) if is_dicom(file) else None for file in xrays), stored)
+    return DicomSources(ct_headers(ct, series_uid), xray_sources(xrays, frame), stored)
+
+
+def ct_headers(ct: Path, series_uid: str | None = None) -> tuple[Dataset, ...]:
+    """Headers of the slices that `read_ct` reads; none where the CT is not DICOM. Errors as of `read_header`."""
+    return tuple(read_header(file) for file in series_files(ct, series_uid)) if ct.is_dir() else ()
+
+
+def xray_sources(xrays: Sequence[Path], frame: int | None = None) -> tuple[XRaySource | None, ...]:
+    """The files of X-rays of which one image was registered, from 0 (None: the first); errors as of `read_header`."""
+    return tuple(XRaySource(read_header(file), frame or 0) if is_dicom(file) else None for file in xrays)
 
 
 def read_header(file: Path) -> Dataset:

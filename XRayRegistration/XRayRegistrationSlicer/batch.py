@@ -15,11 +15,13 @@ from DRRSimulatorLib.files import atomic_path
 from DRRSimulatorSlicer.dependencies import Dependencies
 from DRRSimulatorSlicer.nodes import readCT
 from slicer.i18n import tr as _
+from XRayRegistrationLib.dicom_study import DicomSources, ct_headers, xray_sources
 from XRayRegistrationLib.exposed_field import Polarity
 from XRayRegistrationLib.model import read_description
 from XRayRegistrationLib.plausibility import questions
 from XRayRegistrationLib.view_files import read_rig
 
+from .dicom_export import requireDICOM
 from .jobs import Job, folderNames
 from .loading import LoadedXRay, loadCT, loadLabels, loadSegmentation, loadXRay
 from .logic import XRayRegistrationLogic
@@ -44,6 +46,7 @@ class Batch:
         polarity: Polarity | None = None,
         refine: bool = True,
         forceCPU: bool = False,
+        dicom: Path | None = None,
     ) -> None:
         """Load what all X-rays share.
 
@@ -56,14 +59,18 @@ class Batch:
             polarity: of all X-rays; None: as their DICOM headers tell, or guessed.
             refine: sharpen the poses.
             forceCPU: do not use a GPU.
+            dicom: folder for the results as DICOM as well, which carry the patient's name; made where it is missing.
 
         Raises:
             InputError: if any of this cannot be used, or a Python package is missing.
         """
         Dependencies().ensure("registration")
-        if output.exists() and not output.is_dir():
-            raise InputError(_("{path} is a file; give a folder for the results.").format(path=output))
-        self._output, self._model = output, model
+        if dicom is not None:
+            requireDICOM()
+        for folder in filter(None, (output, dicom)):
+            if folder.exists() and not folder.is_dir():
+                raise InputError(_("{path} is a file; give a folder for the results.").format(path=folder))
+        self._output, self._model, self._dicom = output, model, dicom
         self._polarity, self._refine, self._forceCPU = polarity, refine, forceCPU
         self._description = read_description(model)
         say(_("Reading the CT {name}").format(name=ct.name))
@@ -75,6 +82,7 @@ class Batch:
             self._segmentationNode = loadSegmentation(segmentation)
         elif labels is not None:
             self._segmentationNode = loadLabels(labels, volume, self._ctNode)
+        self._slices = ct_headers(ct) if dicom is not None else ()
         self._logic = XRayRegistrationLogic()
         output.mkdir(parents=True, exist_ok=True)
 
@@ -101,8 +109,11 @@ class Batch:
         try:
             for job in jobs:
                 xrays.append(loadXRay(job.xray))
+            sources = DicomSources(self._slices, xray_sources([job.xray for job in jobs])) if self._dicom is not None else None
             result = self._register(name, jobs, xrays)
             self._logic.exportResult(result, self._output / name)
+            if self._dicom is not None:
+                self._logic.exportDICOM(result, self._dicom / name, sources)
             similarity = result.numbers["refinement"]["similarity"] if self._refine else ""
             row |= {"verdict": result.verdict.level, "reason": result.verdict.reason, "similarity": str(similarity), "folder": name}
         except InputError as error:

@@ -32,6 +32,16 @@ def needsNewerSlicer() -> str:
     return _("DICOM export needs 3D Slicer 5.12 or newer.")
 
 
+def requireDICOM() -> None:
+    """Refuse where this Slicer has not what it takes.
+
+    Raises:
+        DependencyError: then.
+    """
+    if not canExportDICOM():
+        raise DependencyError(needsNewerSlicer())
+
+
 def prepareDICOM(
     result: RegistrationResult, folder: Path, makePatient: Callable[[Report], Patient], sources: DicomSources | None = None
 ) -> Callable[[Report], list[Path]]:
@@ -49,8 +59,7 @@ def prepareDICOM(
     Raises:
         InputError: as `exportDICOM` says; what is returned may raise it as well.
     """
-    if not canExportDICOM():
-        raise DependencyError(needsNewerSlicer())
+    requireDICOM()
     Dependencies().ensure("registration")
     from XRayRegistrationLib.dicom_export import PosedXRay, export_dicom
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import slicer
 from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.progress import Report
 from DRRSimulatorSlicer.background import BackgroundTask, errorText
 from slicer.i18n import tr as _
 
+from .dicom_export import canExportDICOM, needsNewerSlicer
+from .result import RegistrationResult
 from .section import Section
+
+DICOM_FOLDER = "dicom"  # inside the folder chosen, so that files with names are not mixed with others
 
 
 class ExportPanel(Section):
-    """Writes the result of the X-ray chosen into a folder."""
+    """Writes the result of the X-ray chosen into a folder, and as DICOM into a folder in it."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._task: BackgroundTask[list[Path]] | None = None
         self.ui.exportButton.connect("clicked()", self._onExport)
+        if not canExportDICOM():
+            self.ui.dicomCheckBox.enabled = False
+            self.ui.dicomCheckBox.toolTip = needsNewerSlicer()
 
     def update(self) -> None:
         """Allow to export what there is."""
@@ -36,23 +45,33 @@ class ExportPanel(Section):
             self._task.cancel()
 
     def _onExport(self) -> None:
-        from .export import prepareExport
-
+        folder = Path(self.ui.exportDirectoryButton.directory)
         try:
             with slicer.util.WaitCursor():
-                write = prepareExport(self.logic.result(self.parameterNode.xray), Path(self.ui.exportDirectoryButton.directory))
+                write = self._prepare(self.logic.result(self.parameterNode.xray), folder)
         except (InputError, OSError) as error:
             self._end(errorText(error))
             return
         self.ui.exportLabel.text = _("Writing the files")
         self._task = BackgroundTask(
-            lambda report: write(), lambda fraction, text: None, self._onWritten, self._onFailed, lambda: self._end("")
+            write, lambda fraction, text: None, lambda files: self._onWritten(folder, files), self._onFailed, lambda: self._end("")
         )
         self._task.start()
         self.ui.exportButton.enabled = False
 
-    def _onWritten(self, files: list[Path]) -> None:
-        self._end(_("Written: {files}").format(files=", ".join(file.name for file in files)))
+    def _prepare(self, result: RegistrationResult, folder: Path) -> Callable[[Report], list[Path]]:
+        """Write what the scene itself has to write; what is returned writes the rest and returns all files."""
+        from .export import prepareExport
+
+        if not self.ui.dicomCheckBox.checked:
+            write = prepareExport(result, folder)
+            return lambda report: write()
+        writeDICOM = self.logic.prepareDICOM(result, folder / DICOM_FOLDER)  # first, since it may refuse
+        write = prepareExport(result, folder)
+        return lambda report: [*write(), *writeDICOM(report)]
+
+    def _onWritten(self, folder: Path, files: list[Path]) -> None:
+        self._end(_("Written: {files}").format(files=", ".join(file.relative_to(folder).as_posix() for file in files)))
 
     def _onFailed(self, error: Exception) -> None:
         self._end(errorText(error))
