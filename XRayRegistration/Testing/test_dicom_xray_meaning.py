@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_files import write_dicom
+from DRRSimulatorLib.errors import InputError
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from scipy import ndimage
@@ -193,3 +194,13 @@ def test_a_run_says_that_its_first_frame_was_used_and_how_to_choose(tmp_path: Pa
     (question,) = read_xray(path).questions
     assert "3 frames" in question and "--frame" in question
     assert read_xray(path, frame=2).questions == ()
+
+
+def test_functional_groups_that_are_no_sequences_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    groups = enhanced(XRayGeometrySequence=[item(DistanceSourceToDetector=1000)])
+    path = write_dicom(tmp_path / "a.dcm", np.stack([of_detector("LIN", True)] * 2), **groups)
+    content = path.read_bytes()
+    assert content.count(b"\x00\x52\x29\x92SQ") == 1
+    path.write_bytes(content.replace(b"\x00\x52\x29\x92SQ", b"\x00\x52\x29\x92OB"))
+    with pytest.raises(InputError, match="where it describes its frames"):
+        read_dicom(path, 0)
