@@ -13,7 +13,7 @@ import typer
 
 from .calibration import read_calibration
 from .camera import Camera, CArmView, FloatArray, FloatImage, ViewRange, sample_poses, save_view
-from .commands import run_command
+from .commands import SERIES_HELP, run_command
 from .detector import OPEN_FIELD_PHOTONS
 from .display import Display, log_transform, window_to_16_bit
 from .errors import InputError
@@ -64,7 +64,7 @@ def simulate(
     ct: Annotated[Path, typer.Argument(help="CT: a DICOM folder, NIfTI, NRRD or MHA file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to; made where it is missing.")],
     labels: Annotated[Path | None, typer.Option(help="Label map of the bones; default: segmented automatically.")] = None,
-    series: Annotated[str | None, typer.Option(help="Series instance UID, where the DICOM folder holds several CTs.")] = None,
+    series: Annotated[str | None, typer.Option(help=SERIES_HELP)] = None,
     primary: Annotated[float, typer.Option(help="C-arm angle LAO (+) / RAO (-), degrees.")] = FRONTAL.primary_deg,
     secondary: Annotated[float, typer.Option(help="C-arm angle CRAN (+) / CAUD (-), degrees.")] = FRONTAL.secondary_deg,
     roll: Annotated[float, typer.Option(help="Rotation of the detector about the beam, degrees.")] = FRONTAL.roll_deg,

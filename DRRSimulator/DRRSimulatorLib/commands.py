@@ -9,6 +9,8 @@ from typing import Any
 from .errors import InputError, failure_in_words
 from .progress import Cancelled
 
+SERIES_HELP = "Series instance UID, where the DICOM folder holds several CTs; UID:2 reads the second volume of a series of several."
+
 
 def run_command(*commands: Callable[..., Any]) -> None:
     """Run a function as a typer command; exit code 0 for success, 1 for a stopped or failed run, 2 for bad input.
