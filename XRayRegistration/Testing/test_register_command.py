@@ -18,10 +18,13 @@ from DRRSimulatorLib.bone import segment_bone
 from DRRSimulatorLib.camera import Camera, CArmView, FloatArray, invert_pose, move_pose, save_view
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.projector import Projector
+from pelvis_case import CAMERA as CAMERA_OF_PELVIS
+from pelvis_case import PelvisCase
 from small_patient import CENTRE_RAS, SmallPatient
 from XRayRegistrationLib import cli
 from XRayRegistrationLib.correspondences import network_image
 from XRayRegistrationLib.model import Model, ModelDescription, build_network, save_model
+from XRayRegistrationLib.orientation import Orientation
 from XRayRegistrationLib.view import View
 
 SAMPLE_CT = Path(DRRSimulatorLib.__file__).parent / "data" / "pelvis_ct.nii.gz"
@@ -365,3 +368,37 @@ def test_an_image_without_bone_is_refused_by_the_default_model(run, tmp_path: Pa
     assert ended.code == 2
     assert ended.err.startswith("Error: ") and ended.err.count("\n") == 1
     assert not (tmp_path / "result").exists()
+
+
+def pelvis_stored(pelvis: PelvisCase, stored: Orientation, path: Path) -> list[str]:
+    """Write the X-ray of the sample pelvis as it might be stored, a picture whose header does not tell how; arguments for the command."""
+    turned = np.rot90(np.rint(30 * pelvis.pixels()).astype(np.uint16), -(stored.turned_deg // 90))
+    sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(turned[:, ::-1] if stored.mirrored else turned)), path)
+    geometry = [f"--sdd={CAMERA_OF_PELVIS.source_to_detector_distance}", f"--pixel-spacing={CAMERA_OF_PELVIS.pixel_spacing[0]}"]
+    return [f"--ct={SAMPLE_CT}", f"--model={DEFAULT_MODEL}", f"--xray={path}", "--polarity=intensity", "--device=cpu", *geometry]
+
+
+WRONG_WAY_ROUND = {"a wrong pose": Orientation(mirrored=True), "no pose": Orientation(90)}  # what is found as the X-ray is stored
+
+
+@pytest.mark.parametrize("found", WRONG_WAY_ROUND)
+def test_another_way_round_is_offered_and_done_when_asked(run, pelvis: PelvisCase, tmp_path: Path, found: str) -> None:  # type: ignore[no-untyped-def]
+    stored, result = WRONG_WAY_ROUND[found], tmp_path / "result" / "result.json"
+    arguments = pelvis_stored(pelvis, stored, tmp_path / "xray.tiff")
+    offer = f"The X-ray fits the CT if it is taken to be stored {stored.words}. That was not done; if it is so, register again with "
+
+    def registered() -> FloatArray:
+        return np.array(json.loads(result.read_text(encoding="utf-8"))["ras_to_rig"])
+
+    ended = run(arguments)
+    if found == "no pose":
+        assert ended.code == 2 and ended.err.endswith(f" {offer}{stored.options}.\n")
+        assert not result.exists()
+    else:
+        assert ended.code == 0 and f"xray.tiff: {offer}{stored.options}.\n" in ended.out
+        assert "Verdict: reliable" not in ended.out
+        assert pelvis.mtre(registered()) > 10  # the pose is that of the picture as it is stored
+
+    ended = run([*arguments, *stored.options.split()])
+    assert ended.code == 0 and "Verdict: reliable" in ended.out and "fits the CT if" not in ended.out, ended
+    assert pelvis.mtre(registered()) < 1
