@@ -1,8 +1,8 @@
 """Whose images they are stays in the images: nothing that headers tell of a person is in a result, a model, a data set or a message.
 
 What may appear where: names of files and folders that the user gave on the command line, in messages; the X-ray's file name, without
-folders, in the result of its registration; the command's file names, without folders, in the record of a model's training. DICOM files that
-the user asks for (--dicom) carry the patient, as they must.
+folders, in the result of its registration; the model's, without folders, in its evaluation. Models and data sets are passed on, and name no
+file. DICOM files that the user asks for (--dicom) carry the patient, as they must.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import sys
 import zipfile
 import zlib
@@ -71,9 +72,11 @@ def save(dataset: Dataset, pixels: np.ndarray, path: Path) -> None:
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """A person's CT and X-ray in DICOM, and a pose to start from."""
+    """A person's CT and X-ray in DICOM, the CT's series UID and a label map of its bone, and a pose to start from."""
 
     ct: Path
+    series: str
+    labels: Path
     xray: Path
     start: Path
 
@@ -95,17 +98,19 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> PersonFiles:
         slice_.ImageOrientationPatient, slice_.PixelSpacing, slice_.SliceThickness = [1, 0, 0, 0, 1, 0], [SPACING_MM] * 2, SPACING_MM
         slice_.RescaleIntercept, slice_.RescaleSlope, slice_.ImageType = 0, 1, ["ORIGINAL", "PRIMARY", "AXIAL"]
         save(slice_, hu, ct / f"{CT_NAME}_{k:03}.dcm")
-    other = tmp_path_factory.mktemp("simulated")
-    simulate([str(write_ct(other / "ct.nrrd")), f"--output={other}", *VIEW, "--no-noise", "--format=nrrd"])
     import SimpleITK as sitk
 
+    other = tmp_path_factory.mktemp("simulated")
+    simulate([str(write_ct(other / "ct.nrrd")), f"--output={other}", *VIEW, "--no-noise", "--format=nrrd"])
+    bone = sitk.ReadImage(str(other / "ct.nrrd")) > 300
+    sitk.WriteImage(bone, str(folder / f"{CT_NAME}_labels.nrrd"))
     intensity = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(str(other / "view_0001.nrrd"))))
     xray = header(ComputedRadiographyImageStorage, generate_uid(), study, 1)
     xray.Modality, xray.DistanceSourceToDetector, xray.ImagerPixelSpacing = "CR", 1000, [3, 3]
     save(xray, np.rint(50000 * intensity).astype(np.uint16), folder / f"{XRAY_NAME}.dcm")
     pose = json.loads((other / "view_0001.json").read_text(encoding="utf-8"))["ras_to_camera"]
     (folder / "start.json").write_text(json.dumps({"ras_to_camera": pose}), encoding="utf-8")
-    return PersonFiles(ct, folder / f"{XRAY_NAME}.dcm", folder / "start.json")
+    return PersonFiles(ct, series, folder / f"{CT_NAME}_labels.nrrd", folder / f"{XRAY_NAME}.dcm", folder / "start.json")
 
 
 def unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -160,8 +165,8 @@ def test_the_search_finds_what_is_hidden(tmp_path: Path) -> None:
     assert len({line.partition(":")[0] for line in where(["quilla"], tmp_path, "Mrs Quilla")}) == 6
 
 
-def run(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
-    """Run a command here; what it and the libraries in it said."""
+def run(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: int = 0) -> str:
+    """Run a command here, to an exit code; what it and the libraries in it said."""
     import importlib
 
     capfd.readouterr()
@@ -169,7 +174,7 @@ def run(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capf
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(module).main()
     said = "".join(capfd.readouterr())
-    assert not ended.value.code, said
+    assert (ended.value.code or 0) == code, said
     return said
 
 
@@ -202,15 +207,92 @@ def test_simulated_xrays_tell_nothing_of_the_person_or_the_ct(
     assert where([*TOLD, CT_NAME], tmp_path, said) == []
 
 
-def test_a_model_tells_nothing_of_the_person(
+def test_a_model_tells_nothing_of_the_person_and_names_no_file(
     person: PersonFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its record has the command with the names of files, without their folders; so have neither checkpoint nor logs."""
+    """Nor do checkpoint and logs, nor a model that starts from it."""
+    files = [str(person.ct), f"--labels={person.labels}", f"--series={person.series}"]
     short = ["--steps=2", "--image-size=64", "--batch-size=2", "--device=cpu"]
-    said = run("xray_training.cli_train", [str(person.ct), f"--output={tmp_path / 'm.safetensors'}", *short], monkeypatch, capfd)
+    first, model = tmp_path / f"{CT_NAME}.safetensors", tmp_path / "made" / "m.safetensors"
+    model.parent.mkdir()
+    said = run("xray_training.cli_train", [*files, f"--output={first}", *short], monkeypatch, capfd)
+    said += run("xray_training.cli_train", [*files, f"--output={model}", f"--start-from={first}", *short], monkeypatch, capfd)
+    assert model.is_file()
     assert where(TOLD, tmp_path, said) == []
-    assert {line.split(":")[0] for line in where([CT_NAME], tmp_path)} <= {"m.safetensors"}
-    assert where([str(person.ct.parent).lower()], tmp_path) == []
+    assert where([CT_NAME, person.series, str(person.ct.parent).lower()], model.parent) == []
+
+
+def test_a_data_set_and_its_exports_tell_nothing_of_the_person_and_name_no_file(
+    person: PersonFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("zarr")
+    pytest.importorskip("distributed")
+    pytest.importorskip("h5py")
+    ct_list = tmp_path / f"{CT_NAME}.csv"
+    ct_list.write_text(f"ct,labels,series\n{person.ct},{person.labels},{person.series}\n", encoding="utf-8")
+    made = tmp_path / "made"
+    folder = made / "set"
+    small = ["--views=8", "--size=32", "--workers=1"]
+    said = run("xray_training.cli_generate", [str(ct_list), f"--output={folder}", *small], monkeypatch, capfd)
+    for layout, output in (("scr", "exported"), ("deepfluoro", "exported.h5")):
+        arguments = ["export", str(folder), f"--layout={layout}", f"--output={made / output}"]
+        said += run("xray_training.cli_data", arguments, monkeypatch, capfd)
+    said += run("xray_training.cli_data", ["sheet", str(folder), f"--output={made / 'sheet.png'}"], monkeypatch, capfd)
+    assert {"README.md", "views.csv", "dataset.json", "data.zarr"} <= {path.name for path in folder.iterdir()}
+    assert where(TOLD, made, said) == []
+    assert where([CT_NAME, person.series, str(person.ct.parent).lower()], made) == []
+
+
+def test_a_data_set_that_could_not_be_finished_tells_nothing_of_the_person(
+    person: PersonFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What it keeps for going on, and what it says of a CT that it cannot use."""
+    pytest.importorskip("zarr")
+    pytest.importorskip("distributed")
+    damaged = tmp_path / f"{CT_NAME}_ct"
+    shutil.copytree(person.ct, damaged)
+    for slice_ in sorted(damaged.iterdir()):
+        slice_.write_bytes(slice_.read_bytes()[:-1000])
+    arguments = [str(person.ct), str(damaged), f"--output={tmp_path / 'set'}", "--views=4", "--size=32", "--workers=1"]
+    said = run("xray_training.cli_generate", arguments, monkeypatch, capfd, code=1)
+    assert (tmp_path / "set" / ".progress").is_dir() and "Failed" in said
+    assert where([*TOLD, CT_NAME], tmp_path / "set") == [] and where(TOLD, tmp_path / "set", said) == []
+
+
+def test_prepared_files_tell_nothing_of_the_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    h5py = pytest.importorskip("h5py")
+    from fuzz.corpus_learning import SPECIMEN, write_deepfluoro
+
+    write_deepfluoro(tmp_path)
+    data = (tmp_path / "deepfluoro" / "small.h5").rename(tmp_path / f"{CT_NAME}.h5")
+    with h5py.File(data, "a") as file:
+        for keyword, value in PERSON.items():
+            file.attrs[keyword] = value
+            file[f"{SPECIMEN}/vol"].attrs[keyword] = value
+            file[f"{SPECIMEN}/vol/{keyword}"] = value
+        xray = file[f"{SPECIMEN}/projections/000/image/pixels"]
+        xray[...] = np.arange(xray.size).reshape(xray.shape)
+    arguments = ["deepfluoro", f"--data={data}", f"--specimen={SPECIMEN}", f"--output={tmp_path / 'made'}"]
+    said = run("xray_training.cli_prepare", arguments, monkeypatch, capfd)
+    assert (tmp_path / "made" / f"{SPECIMEN}.nrrd").is_file()
+    assert where([*TOLD, CT_NAME], tmp_path / "made", said) == []
+
+
+def test_an_evaluation_names_the_models_file_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from XRayRegistrationLib.model import DEFAULT_MODEL
+
+    (tmp_path / "quilla").mkdir()
+    made = tmp_path / "made"
+    made.mkdir()
+    model = shutil.copy(DEFAULT_MODEL, tmp_path / "quilla" / f"{CT_NAME}.safetensors")
+    arguments = ["--suite=demo", "--limit=1", f"--model={model}", f"--json={made / 'e.json'}", f"--report={made}", "--device=cpu"]
+    said = run("xray_training.cli_evaluate", arguments, monkeypatch, capfd)
+    assert where(TOLD, made, said) == []
+    assert {line.split(":")[0] for line in where([CT_NAME], made)} <= {"e.json", "report.html"}
 
 
 def test_copies_of_a_ct_tell_nothing_of_the_person(

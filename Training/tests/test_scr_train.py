@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -67,9 +68,9 @@ def test_a_training_that_was_stopped_and_then_killed_is_finished_by_the_same_com
     model.description.check_ct(read_ct(phantom_file))
     assert model.description.training["steps_done"] == STEPS
 
-    record = model.description.training["command"]
-    assert str(phantom_file.parent) not in record and str(output.parent) not in record
-    assert "phantom.nii.gz --output phantom.safetensors --steps 40" in record
+    record = model.description.training
+    assert (record["command"], record["patients"], record["stored_xrays"], record["start"]) == ("scr-train", 1, False, "")
+    assert "phantom" not in json.dumps(record)
 
 
 def test_a_module_without_tensorboard_and_matplotlib_shows_its_progress_and_stops_for_a_file(arguments: list[str], tmp_path: Path) -> None:

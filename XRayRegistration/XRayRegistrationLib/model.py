@@ -43,7 +43,7 @@ class ModelDescription:
         camera: the camera whose pixels the network expects; X-rays are resampled to its focal length in pixels.
         channels: feature channels of the U-Net's levels.
         output_stride: image pixels per output pixel.
-        training: record of the training: command, seed, steps, hours, hardware, versions.
+        training: record of the training: settings, seed, steps, seconds, hardware, versions; no names of files.
     """
 
     ct_fingerprint: str

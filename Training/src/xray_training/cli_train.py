@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-import sys
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from DRRSimulatorLib.camera import Camera, ViewRange
-from DRRSimulatorLib.commands import run_command
+from DRRSimulatorLib.commands import SERIES_HELP, run_command
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.progress import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .processes import Processes
     from .settings import TrainingSettings
+    from .train import Trainer
     from .training_patient import TrainingPatient
 
 # The flat panel of a mobile C-arm: 1536 pixels of 0.194 mm (Siemens Cios Alpha), folded to the network's image.
@@ -38,7 +36,7 @@ def train(
     labels: Annotated[list[Path] | None, typer.Option(
         help="Label map of the bones; default: segmented automatically. Of several CTs give it once for each, in their order."
     )] = None,
-    series: Annotated[str | None, typer.Option(help="Series instance UID, where the DICOM folder holds several CTs.")] = None,
+    series: Annotated[str | None, typer.Option(help=SERIES_HELP)] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps; default: 5600 on a CPU (about 42 minutes on 2 cores), 40000 on a GPU.")
     ] = None,
@@ -67,22 +65,18 @@ def train(
     <output stem>-training holds the checkpoint, losses.csv and losses.png, and events for TensorBoard where that is installed.
     """
     from XRayRegistrationLib.device import choose_device
+    from XRayRegistrationLib.model import load_model
 
-    from .dataset.layout import ARRAYS
     from .processes import joined_processes
     from .settings import TrainingSettings
+    from .train import Trainer
 
     if output.is_dir():
         raise InputError(f"{output} is a folder; give the name of a model file, such as {output / 'model.safetensors'}.")
-    stored = [path for path in ct if (path / ARRAYS).is_dir()]
-    if stored and (len(ct) > 1 or labels):
-        raise InputError("A data set is trained on alone, and has its own labels; give nothing but its folder.")
-    camera = Camera.centred(sdd, detector_mm / image_size, (image_size, image_size))
-    if stored:
-        from .stored_training import stored_camera
-
-        camera = stored_camera(stored[0], image_size)
+    dataset = _dataset(ct, labels)
+    camera = _camera(dataset, image_size, sdd, detector_mm)
     device = choose_device(device)
+    start = load_model(start_from, "cpu") if start_from else None
     settings = TrainingSettings(
         camera=camera,
         view_range=ViewRange(primary, secondary, roll, in_plane, depth),
@@ -90,14 +84,37 @@ def train(
         batch_size=batch_size,
         parts=max(2, batch_size // PART),
         accumulate=accumulate,
-        learning_rate=FINE_TUNING_RATE if start_from else LEARNING_RATE,
+        learning_rate=FINE_TUNING_RATE if start else LEARNING_RATE,
         seed=seed,
         randomisation=randomisation,
-        start=start_from.name if start_from else "",
+        start=hashlib.sha256(start_from.read_bytes()).hexdigest() if start_from else "",
     )
+    folder = output.parent / f"{output.stem}-training"
     with joined_processes(device) as (processes, own_device):
-        patients = _stored(ct[0], settings, own_device) if stored else _simulated(ct, labels, series, settings, own_device)
-        _train(patients, output, settings, own_device, processes, start_from, stop_file)
+        patients = _stored(dataset, settings, own_device) if dataset else _simulated(ct, labels, series, settings, own_device)
+        trainer = Trainer(patients, settings, own_device, folder, start, processes)
+        _run(trainer, stop_file)
+        if processes.is_first:
+            _write(output, trainer, dataset is not None)
+
+
+def _dataset(paths: list[Path], labels: list[Path] | None) -> Path | None:
+    """The folder of the data set to train on; None for CTs."""
+    from .dataset.layout import ARRAYS
+
+    folders = [path for path in paths if (path / ARRAYS).is_dir()]
+    if folders and (len(paths) > 1 or labels):
+        raise InputError("A data set is trained on alone, and has its own labels; give nothing but its folder.")
+    return folders[0] if folders else None
+
+
+def _camera(dataset: Path | None, image_size: int, sdd: float, detector_mm: float) -> Camera:
+    """The camera of the training images: of a data set, its own."""
+    if dataset is None:
+        return Camera.centred(sdd, detector_mm / image_size, (image_size, image_size))
+    from .stored_training import stored_camera
+
+    return stored_camera(dataset, image_size)
 
 
 def _stored(folder: Path, settings: TrainingSettings, device: str) -> Sequence[TrainingPatient]:
@@ -129,44 +146,43 @@ def _simulated(
     return patients
 
 
-def _train(
-    patients: Sequence[TrainingPatient],
-    output: Path,
-    settings: TrainingSettings,
-    device: str,
-    processes: Processes,
-    start_from: Path | None,
-    stop_file: Path | None,
-) -> None:
-    """Train, in this process and the others; the first of them writes."""
-    from XRayRegistrationLib.model import load_model, save_model
+def _run(trainer: Trainer, stop_file: Path | None) -> None:
+    """Train, in this process and the others; the first of them logs.
 
-    from .logs import TrainingLog, plot_losses
-    from .train import Trainer
+    Raises:
+        Cancelled: if the user stopped it.
+    """
+    from .logs import TrainingLog
 
-    folder = output.parent / f"{output.stem}-training"
-    trainer = Trainer(patients, settings, device, folder, load_model(start_from, device) if start_from else None, processes)
-    if processes.is_first:
-        with TrainingLog(folder, settings.steps, trainer.step, stop_file) as log:
+    steps = trainer.settings.steps
+    if trainer.processes.is_first:
+        with TrainingLog(trainer.checkpoint.parent, steps, trainer.step, stop_file) as log:
             finished = trainer.run(log.write, cancelled=log.stop_asked)
     else:
         finished = trainer.run()
     if not finished:
-        raise Cancelled(f"Stopped after {trainer.step} of {settings.steps} steps; the same command goes on from there.")
-    if processes.is_first:
-        save_model(output, trainer.model(_record(device, settings.seed, processes.count)))
-        plot_losses(folder)
-        typer.echo(f"Wrote {output} after {trainer.seconds / 60:.0f} minutes of training.")
+        raise Cancelled(f"Stopped after {trainer.step} of {steps} steps; the same command goes on from there.")
 
 
-def _record(device: str, seed: int, processes: int) -> dict[str, Any]:
-    """What the training ran as and on."""
+def _write(output: Path, trainer: Trainer, stored: bool) -> None:
+    """Write the model and the picture of its losses."""
     from XRayRegistrationLib.metrics import environment
+    from XRayRegistrationLib.model import save_model
 
-    # Model files are passed on: they shall not tell where their maker keeps files.
-    arguments = [re.sub(r"[^=]*[/\\](?=.)", "", argument) for argument in sys.argv[1:]]
-    command = shlex.join(["scr-train", *arguments])
-    return {"command": command, "device": device, "processes": processes, "environment": environment(seed)}
+    from .logs import plot_losses
+
+    # Models are passed on, and names of files may tell whose CT it was: the record of the training has none.
+    record: dict[str, Any] = {
+        "command": "scr-train",
+        "patients": len(trainer.patients),
+        "stored_xrays": stored,
+        "device": trainer.device,
+        "processes": trainer.processes.count,
+        "environment": environment(trainer.settings.seed),
+    }
+    save_model(output, trainer.model(record))
+    plot_losses(trainer.checkpoint.parent)
+    typer.echo(f"Wrote {output} after {trainer.seconds / 60:.0f} minutes of training.")
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class TrainingSettings:
             learned on hard images stays, and what is lost in precision to them comes back.
         pose_weight: of the pose loss, from 60 % of the steps on; before 40 % of them it is 0, for as long as points are known only
             roughly it hinders the learning of them.
-        start: name of the model that the training starts from; empty for random weights.
+        start: SHA-256 of the model file that the training starts from, in hexadecimal digits; empty for random weights.
     """
 
     camera: Camera
