@@ -23,7 +23,8 @@ class Collimation:
         centre_mm: (x, y) of its middle from the middle of the image.
         rotation_deg: clockwise in the image.
         penumbra_mm: distance over which the edge rises from 16 to 84 percent, because the focal spot is no point.
-        leakage: share of the open field that gets behind the collimator.
+        leakage: share of the open field that gets behind the collimator. Blades of 2 mm of lead let 0.0004 of a beam of 90 kV through and
+            0.0006 of one of 120 kV (attenuation coefficients of xraylib); scatter from the patient comes on top.
 
     Raises:
         InputError: if a value is outside its range.
@@ -35,7 +36,7 @@ class Collimation:
     centre_mm: tuple[float, float] = (0.0, 0.0)
     rotation_deg: float = 0.0
     penumbra_mm: float = 2.0
-    leakage: float = 0.02
+    leakage: float = 0.001
 
     def __post_init__(self) -> None:
         if self.shape not in ("round", "rectangular"):

@@ -9,6 +9,7 @@ import pytest
 from DRRSimulatorLib.camera import Camera
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.exposed_field import Collimation, exposure, vignetting
+from DRRSimulatorLib.spectrum import read_beams
 
 CAMERA = Camera(1000.0, (0.4, 0.5), (300, 400), (130.0, 170.0))  # its middle is not its principal point
 ROWS, COLUMNS = np.indices(CAMERA.image_size)
@@ -18,10 +19,10 @@ X, Y = (COLUMNS - 199.5) * 0.4, (ROWS - 149.5) * 0.5
 @pytest.mark.parametrize(
     ("collimation", "area"),
     [
-        (Collimation("round", 80, 80, (10, -20)), math.pi * 40**2),
-        (Collimation("round", 80, 50, (10, -20), 30), math.pi * 40 * 25),
-        (Collimation("rectangular", 90, 40, (10, -20)), 90 * 40),
-        (Collimation("rectangular", 60, 70, (10, -20), 25), 60 * 70),
+        (Collimation("round", 80, 80, (10, -20), leakage=0.02), math.pi * 40**2),
+        (Collimation("round", 80, 50, (10, -20), 30, leakage=0.02), math.pi * 40 * 25),
+        (Collimation("rectangular", 90, 40, (10, -20), leakage=0.02), 90 * 40),
+        (Collimation("rectangular", 60, 70, (10, -20), 25, leakage=0.02), 60 * 70),
     ],
 )
 def test_the_opening_has_its_area_and_its_middle(collimation: Collimation, area: float) -> None:
@@ -51,6 +52,16 @@ def test_the_penumbra_rises_from_16_to_84_percent_over_its_width() -> None:
 def test_a_smaller_leak_lets_less_through() -> None:
     corner = [exposure(Collimation("round", 40, 40, leakage=leakage), CAMERA)[0, 0] for leakage in (0.0, 0.01, 0.05)]
     assert corner == pytest.approx([0, 0.01, 0.05], abs=1e-6)
+
+
+@pytest.mark.parametrize("kilovolts", [90, 120])
+def test_blades_leak_about_as_much_as_two_millimetres_of_lead(kilovolts: int) -> None:
+    xraylib = pytest.importorskip("xraylib")
+    beam = read_beams()[f"{kilovolts} kV"]
+    lead, grams_per_cm3 = 82, 11.34
+    per_mm = np.array([xraylib.CS_Total(lead, float(energy)) for energy in beam.energies_kev]) * grams_per_cm3 / 10
+    through = float((beam.weights * np.exp(-2 * per_mm)).sum())
+    assert 0.3 * Collimation("round", 1, 1).leakage < through <= Collimation("round", 1, 1).leakage
 
 
 @pytest.mark.parametrize("shape", ["round", "rectangular"])

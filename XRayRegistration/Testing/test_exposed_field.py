@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from DRRSimulatorLib.exposed_field import Collimation, exposure
+from DRRSimulatorLib.physics import realistic, simulate_xray
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pelvis_case import CAMERA, PelvisCase
 from scipy import ndimage
 from XRayRegistrationLib.exposed_field import exposed_field, guess_polarity
 from XRayRegistrationLib.xray import normalised, read_xray
@@ -55,6 +59,25 @@ def test_collimated_and_round_fields_are_found_and_cut_back(truth: np.ndarray, l
     found = exposed_field(intensity, "intensity")
     assert_is_field(found, truth)
     assert np.array_equal(exposed_field(-intensity, "attenuation"), found)
+
+
+@pytest.mark.parametrize("kilovolts", [60, 120])
+@pytest.mark.parametrize(
+    "collimation",
+    [
+        Collimation("round", 260, 260, (8, -5)),
+        Collimation("round", 190, 190, (-30, 40)),
+        Collimation("rectangular", 200, 250, (20, 10), 8),
+        Collimation("rectangular", 180, 170, (-40, -35), -10),
+    ],
+)
+def test_the_collimators_of_our_own_simulator_are_found_with_scatter_and_noise(
+    pelvis: PelvisCase, collimation: Collimation, kilovolts: int
+) -> None:
+    taken = replace(realistic(kilovolts), photons=20_000.0, collimation=collimation)
+    integrals = pelvis.patient.projector.line_integrals(CAMERA, pelvis.poses[0][None]).numpy()[0]
+    intensity = simulate_xray(integrals, CAMERA, np.random.default_rng(0), taken)
+    assert_is_field(exposed_field(intensity, "intensity"), exposure(collimation, CAMERA) > 0.3)
 
 
 @settings(max_examples=20, deadline=None)
