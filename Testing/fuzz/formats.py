@@ -6,6 +6,7 @@ import gzip
 import json
 import struct
 import zlib
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -52,7 +53,7 @@ def _change_somewhere(document: Any, rng: Random) -> None:
         case 1 if isinstance(node, dict):
             node[rng.choice([*WORDS, *NUMBERS, str(key) + "x"])] = node.pop(key)
         case 1 | 2 if isinstance(node, list):
-            node.insert(rng.randrange(len(node) + 1), rng.choice(VALUES))
+            node.insert(rng.randrange(len(node) + 1), deepcopy(rng.choice(VALUES)))
         case 3:
             node[key] = rng.choice(([node[key]], {"a": node[key]}, str(node[key])))
         case 4 if isinstance(node[key], str) and node[key].startswith(("{", "[")):
@@ -60,7 +61,7 @@ def _change_somewhere(document: Any, rng: Random) -> None:
         case 5 if isinstance(node[key], (int, float)) and abs(node[key]) < 1e300:
             node[key] = rng.choice((-1, 0.5, 2, 1000, 1e6, 1e12)) * node[key]
         case _:
-            node[key] = rng.choice(VALUES)
+            node[key] = deepcopy(rng.choice(VALUES))
 
 
 def damaged_safetensors(data: bytes, rng: Random) -> bytes:
