@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +80,24 @@ def test_the_cts_own_frame_is_mapped_by_the_identity(file: Path) -> None:
     np.testing.assert_array_equal(matrix_of(own), np.eye(4))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_pose_and_camera_are_read_back(tmp_path: Path, seed: int) -> None:
+def random_placed(seed: int) -> PlacedCamera:
+    """Any pose of any camera, stored in any way."""
     rng = np.random.default_rng(seed)
-    pose = CArmView(*rng.uniform(-180, 180, 3), (200.0, -300.0), 3000.0).ras_to_camera(rng.uniform(-2000, 2000, 3))
-    read = read_registration(write(tmp_path / "registration.dcm", replace(PLACED, ras_to_camera=pose)))
-    np.testing.assert_allclose(read.ras_to_camera, pose, atol=1e-6)
-    assert (read.camera, read.stored, read.frame_of_reference_uid) == (CAMERA, Orientation(90, True), FRAME)
+    pose = CArmView(*rng.uniform(-180, 180, 3), rng.uniform(-300, 300, 2), rng.uniform(100, 3000)).ras_to_camera(
+        rng.uniform(-2000, 2000, 3)
+    )
+    rows, columns = rng.integers(1, 4097, 2).tolist()
+    x, y = (rng.uniform(-1, 2, 2) * (columns, rows)).tolist()
+    camera = Camera(rng.uniform(200, 5000), tuple(rng.uniform(0.05, 2, 2).tolist()), (rows, columns), (x, y))
+    return PlacedCamera(pose, camera, Orientation(int(rng.choice((0, 90, 180, 270))), bool(rng.integers(2))), FRAME)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pose_and_camera_are_read_back(tmp_path: Path, seed: int) -> None:
+    placed = random_placed(seed)
+    read = read_registration(write(tmp_path / "registration.dcm", placed))
+    np.testing.assert_allclose(read.ras_to_camera, placed.ras_to_camera, rtol=0, atol=1e-8)
+    assert (read.camera, read.stored, read.frame_of_reference_uid) == (placed.camera, placed.stored, FRAME)
 
 
 def test_an_archive_that_stores_implicit_value_representations_keeps_the_camera(file: Path) -> None:
