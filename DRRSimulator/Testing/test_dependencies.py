@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-BUNDLED_BY_SLICER = {"numpy", "scipy", "simpleitk", "vtk", "pydicom", "requests", "pillow", "packaging"}
+BUNDLED_BY_SLICER = {"numpy", "scipy", "simpleitk", "vtk", "pydicom", "highdicom", "requests", "pillow", "packaging"}
 ROOT = Path(__file__).resolve().parents[2]
 
 

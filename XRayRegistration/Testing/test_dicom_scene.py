@@ -51,6 +51,11 @@ def export(logic: Any, result: Any, folder: Path) -> dict[str, Dataset]:
     return {file.name: pydicom.dcmread(file) for file in files}
 
 
+def errors_in(folder: Path) -> list[str]:
+    """What dciodvfy finds in the files."""
+    return [error for file in folder.iterdir() for error in checked(file)]
+
+
 def of_camera(dataset: Dataset) -> Dataset:
     return dataset.RegistrationSequence[1]
 
@@ -65,7 +70,6 @@ def test_the_objects_are_those_of_the_command(logic: Any, result: Any, inputs: P
     for name, of_scene in made.items():
         of_command = pydicom.dcmread(tmp_path / "command" / name)
         assert values(of_scene) == values(of_command)
-        assert checked(tmp_path / "scene" / name) == []
     ours, commands = (read_registration(tmp_path / folder / "registration_1.dcm") for folder in ("scene", "command"))
     np.testing.assert_allclose(ours.ras_to_camera, commands.ras_to_camera, rtol=0, atol=1e-6)
     assert ours.camera == commands.camera == CAMERA
@@ -73,6 +77,7 @@ def test_the_objects_are_those_of_the_command(logic: Any, result: Any, inputs: P
     referred = [item.ReferencedSOPInstanceUID for item in made["registration_1.dcm"].RegistrationSequence[0].ReferencedImageSequence]
     assert referred == [header.SOPInstanceUID for header in headers(inputs / "ct")]
     assert {str(dataset.PatientName) for dataset in made.values()} == {NAME}
+    assert errors_in(tmp_path / "scene") == []
 
 
 def values(dataset: Dataset) -> list[tuple[str, str]]:
@@ -120,6 +125,7 @@ def test_a_pose_that_was_moved_and_refined_by_hand_is_exported_where_it_is(logic
     assert method(export(logic, refined, tmp_path / "refined")["registration_1.dcm"]) == "Image Content-based Alignment"
     np.testing.assert_allclose(pose_in(tmp_path / "refined"), refined.carms[0].pose(), rtol=0, atol=1e-6)
     assert not np.allclose(pose_in(tmp_path / "refined"), moved, atol=1)
+    assert errors_in(tmp_path / "moved") == errors_in(tmp_path / "refined") == []
 
 
 def test_a_scene_that_was_opened_again_gives_the_same_objects(logic: Any, result: Any, tmp_path: Path) -> None:
@@ -136,6 +142,7 @@ def test_a_scene_that_was_opened_again_gives_the_same_objects(logic: Any, result
         assert values(after[name]) == values(before[name])
         np.testing.assert_array_equal(after[name].get("PixelData"), before[name].get("PixelData"))
     np.testing.assert_allclose(pose_in(tmp_path / "after"), pose_in(tmp_path / "before"), rtol=0, atol=1e-9)
+    assert errors_in(tmp_path / "after") == []
 
 
 def test_nodes_that_are_not_from_the_database_have_no_patient(logic: Any, pelvis: PelvisCase, tmp_path: Path) -> None:
@@ -145,6 +152,21 @@ def test_nodes_that_are_not_from_the_database_have_no_patient(logic: Any, pelvis
     for name, made in export(logic, result, tmp_path).items():
         assert not made.PatientName and not made.PatientID
         assert checked(tmp_path / name) == [] and b"Doe" not in (tmp_path / name).read_bytes()
+
+
+def test_of_two_xrays_each_refers_to_its_own_file(logic: Any, database: Database, inputs: Path, pelvis: PelvisCase, tmp_path: Path) -> None:
+    ct, first, second = load_ct(database, inputs / "ct"), load_xray(database, inputs / "ap.dcm"), add_xray(pelvis.pixels(1), "no DICOM")
+    for node, pose in zip((first, second), pelvis.poses, strict=True):
+        logic.setGeometry(node, CAMERA, pose)
+    result = logic.registerXRay([first, second], ct, refine=False)
+    files = logic.exportDICOM(result, tmp_path)
+    assert {file.name for file in files} == NAMES | {"registration_2.dcm", "overlay_2.dcm"}
+    for number, carm in enumerate(result.carms, 1):
+        read = read_registration(tmp_path / f"registration_{number}.dcm")
+        np.testing.assert_allclose(read.ras_to_camera, carm.pose(), rtol=0, atol=1e-6)
+    referring = ["ReferencedImageSequence" in of_camera(pydicom.dcmread(tmp_path / f"registration_{number}.dcm")) for number in (1, 2)]
+    assert referring == [True, False]
+    assert errors_in(tmp_path) == []
 
 
 def test_bones_that_the_user_gave_are_marked_so(logic: Any, result: Any, pelvis: PelvisCase, tmp_path: Path) -> None:
@@ -185,6 +207,7 @@ def test_the_frame_that_was_registered_is_referred_to_whichever_is_shown(
     (image,) = of_camera(made["registration_1.dcm"]).ReferencedImageSequence
     assert (image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber) == ("2.25.7", 2)
     assert made["overlay_1.dcm"].SourceImageSequence[0].ReferencedFrameNumber == 2
+    assert errors_in(tmp_path / "out") == []
 
 
 def test_a_ct_that_a_hardened_transform_moved_is_in_a_space_of_its_own(logic: Any, result: Any, inputs: Path, tmp_path: Path) -> None:

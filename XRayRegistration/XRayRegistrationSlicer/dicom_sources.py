@@ -44,7 +44,8 @@ def _xraySource(xrayNode: slicer.vtkMRMLVolumeNode, registered: npt.NDArray[np.f
     from XRayRegistrationLib.dicom_study import XRaySource, read_header
 
     frames = _frames(xrayNode)
-    number = next((number for number, node in enumerate(frames) if np.array_equal(readXRayPixels(node), registered)), None)
+    images = (readXRayPixels(node).astype(np.float32) for node in frames)
+    number = next((number for number, image in enumerate(images) if np.array_equal(image, registered)), None)
     files = _files(xrayNode if number is None else frames[number])
     return XRaySource(read_header(files[0]), number) if files else None
 
