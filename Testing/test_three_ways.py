@@ -90,5 +90,5 @@ def test_panel_console_and_batch_find_the_same_pose(load_module: Any, tmp_path: 
     by_batch = np.linalg.inv(json.loads(result.read_text(encoding="utf-8"))["views"][0]["ras_to_camera"])
 
     np.testing.assert_allclose(by_console, by_panel, atol=1e-6)
-    # In a process of its own memory lies elsewhere and sums are rounded otherwise, where the refinement stops: 0.0014 mm were seen.
-    np.testing.assert_allclose(by_batch, by_panel, rtol=0, atol=0.01)
+    # In a process with another number of threads (OMP_NUM_THREADS) the network rounds otherwise, and the pose is 0.0014 mm off.
+    np.testing.assert_allclose(by_batch, by_panel, rtol=0, atol=1e-6)

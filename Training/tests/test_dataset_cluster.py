@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 pytest.importorskip("zarr")
@@ -53,3 +55,13 @@ def test_an_address_that_is_none_is_named() -> None:
 def test_processes_that_sleep_as_long_as_the_machine_are_kept() -> None:
     with local_cluster(1) as cluster:
         assert cluster.scheduler.worker_ttl is None
+
+
+def test_workers_leave_the_environment_of_later_processes_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks round otherwise with another number of threads: a registration in a process started afterwards would differ."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "123456")
+    before = dict(os.environ)
+    with connected("local", 1) as client:
+        assert client.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
+    assert dict(os.environ) == before

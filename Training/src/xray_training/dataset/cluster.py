@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,33 +37,46 @@ def connected(scheduler: str, workers: int | None, patience_s: float = 30.0) -> 
     # What it logs of workers that die and tasks that fail is told at the end, in words.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler == "local":
-        cluster = local_cluster(workers or available_cpus())
+        with local_cluster(workers or available_cpus()) as cluster, distributed.Client(cluster) as client:
+            client.run(_leave_interrupts)
+            yield client
     elif scheduler in BATCH_SYSTEMS:
-        cluster = batch_cluster(scheduler)
-        cluster.scale(workers or 1)
+        with batch_cluster(scheduler) as cluster, distributed.Client(cluster) as client:
+            cluster.scale(workers or 1)
+            yield client
     else:
         with _client(distributed, scheduler, patience_s) as client:
             yield client
-        return
-    with cluster, distributed.Client(cluster) as client:
-        if scheduler == "local":
-            client.run(_leave_interrupts)
-        yield client
 
 
-def local_cluster(workers: int) -> Any:
+@contextmanager
+def local_cluster(workers: int) -> Iterator[Any]:
     """Cluster of processes of this machine, each with one thread."""
     dask = optional_package("dask", "dask", "datasets")
     distributed = optional_package("distributed", "distributed", "datasets")
     # A machine that sleeps longer than the workers' time to live would find itself without any when it wakes up.
-    with dask.config.set({"distributed.scheduler.worker-ttl": None}):
-        return distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=None,  # tasks are bounded themselves, and keep nothing in Dask
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+    never_dead = dask.config.set({"distributed.scheduler.worker-ttl": None})
+    options = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "memory_limit": None,  # tasks are bounded themselves, and keep nothing in Dask
+        "dashboard_address": None,
+        "silence_logs": logging.CRITICAL,
+    }
+    with _environment_kept(), never_dead, distributed.LocalCluster(**options) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Take back what Dask sets for its workers, such as one thread: processes started later would have as many, and round otherwise."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def batch_cluster(system: str, **resources: Any) -> Any:
