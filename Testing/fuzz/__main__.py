@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-from .campaign import Counts, run_cases
+from .campaign import ROOMS, Counts, run_cases
 from .readers import READERS, find_reader
 
 
@@ -53,6 +54,7 @@ def show_case(name: str, number: int) -> None:
     """Read one case without any guard, so that an error shows where it comes from."""
     from .worker import Corpus
 
+    sys.path.extend(map(str, ROOMS))
     reader = find_reader(name)
     corpus = Corpus(reader, Path(tempfile.mkdtemp()))
     place = corpus.damage(number)

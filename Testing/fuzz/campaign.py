@@ -16,7 +16,7 @@ from .worker import TALLY, begun
 
 STANDSTILL_SECONDS = 300
 _TESTING = Path(__file__).resolve().parents[1]
-_ROOMS = [_TESTING, *(_TESTING.parent / room for room in ("DRRSimulator", "XRayRegistration"))]
+ROOMS = [_TESTING, *(_TESTING.parent / room for room in ("DRRSimulator", "XRayRegistration"))]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 
 
@@ -50,7 +50,7 @@ def run_cases(
         folder: for the corpora and what becomes of the cases; what was run in it before is not run again.
         report: is told of the counts now and then.
     """
-    environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(map(str, _ROOMS))}
+    environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(map(str, ROOMS))}
     while left := [name for name in readers if not _is_done(folder, name, cases)]:
         command = [sys.executable, "-m", "fuzz.worker", str(folder), str(cases), *left]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -40,6 +40,7 @@ def files(pelvis: PelvisCase, tmp_path: Path) -> Path:
     (tmp_path / "letter.txt").write_text("no X-ray")
     (tmp_path / "wrong.csv").write_text("image\nap.nrrd\n")
     (tmp_path / "folder.csv").write_text("xray\n..\n")
+    (tmp_path / "dots.csv").write_text("xray\n...png\n")
     return tmp_path
 
 
@@ -184,6 +185,15 @@ def test_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:
 
     jobs = jobsOfFiles([Path("a/x.png"), Path("b/x.png"), Path("x_2.png"), Path("x.dcm")], [])
     assert folderNames(jobs) == ["x", "x_2", "x_2_2", "x_3"]
+    assert folderNames(jobsOfFiles([Path("a/AP.png"), Path("b/ap.png")], [])) == ["AP", "ap_2"]
+
+
+def test_a_hundred_thousand_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:
+    from XRayRegistrationSlicer.jobs import Job, folderNames
+
+    count = 100_000  # to look for each among all those before took minutes for a tenth of them
+    names = folderNames([Job(Path(str(number), "x.png")) for number in range(count)])
+    assert len(set(names)) == count and names[-1] == f"x_{count}"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +208,7 @@ def test_files_of_one_name_get_folders_of_their_own(scene: Any) -> None:
         (["--list", "letter.txt"], "names no X-rays"),
         (["--list", "wrong.csv"], "no CSV table"),
         (["--list", "folder.csv"], "no CSV table"),
+        (["--list", "dots.csv"], "no CSV table"),
         (["--list", "list.csv", "--sdd", "1000"], "stand in the list"),
         ([], "required"),
         (["--xray", "ap.nrrd", "--polarity", "white"], "invalid choice"),

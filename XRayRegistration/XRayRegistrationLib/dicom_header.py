@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from DRRSimulatorLib.errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -18,17 +19,23 @@ def of_frame(dataset: Dataset, frame: int) -> Dataset:
     Enhanced multi-frame files (DICOM PS3.3 C.7.6.16) keep geometry and meaning of the values in sequences of one item, shared by all
     frames or for each frame; here these stand beside the other attributes, as in classic files. What the file says outside of the
     sequences is not replaced.
+
+    Raises:
+        InputError: if the sequences are damaged.
     """
-    groups = [item for item in dataset.get("SharedFunctionalGroupsSequence") or []][:1]
-    groups += [item for item in dataset.get("PerFrameFunctionalGroupsSequence") or []][frame : frame + 1]
-    if not groups:
-        return dataset
-    header = a_copy(dataset, ())
-    for group in groups:
-        for element in group:
-            if element.VR == "SQ" and len(element.value) == 1:
-                header.update(element.value[0])
-    header.update(dataset)
+    try:
+        groups = [item for item in dataset.get("SharedFunctionalGroupsSequence") or []][:1]
+        groups += [item for item in dataset.get("PerFrameFunctionalGroupsSequence") or []][frame : frame + 1]
+        if not groups:
+            return dataset
+        header = a_copy(dataset, ())
+        for group in groups:
+            for element in group:
+                if element.VR == "SQ" and len(element.value) == 1:
+                    header.update(element.value[0])
+        header.update(dataset)
+    except Exception as error:  # pydicom makes values of their bytes when they are asked for, and raises errors of many types
+        raise InputError("The DICOM header is damaged where it describes its frames; export the file again.") from error
     return header
 
 

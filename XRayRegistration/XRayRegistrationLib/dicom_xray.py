@@ -77,9 +77,6 @@ def read_dicom(path: Path, frame: int | None = None) -> DicomXRay:
         raise InputError(f"The DICOM file {path} has the frames 0 to {frames - 1}; choose one of them instead of {chosen}.")
     try:
         header = of_frame(dataset, chosen)
-    except Exception as error:  # pydicom makes values of their bytes when they are asked for
-        raise InputError(f"The header of the DICOM file {path} is damaged where it describes its frames; export it again.") from error
-    try:
         pixels, polarity = with_meaning(stored_frame(dataset, chosen), header)
     except InputError as error:
         raise InputError(f"The DICOM file {path} cannot be used. {error}") from error

@@ -83,16 +83,22 @@ def jobsOfTable(path: Path) -> list[Job]:
 
 
 def folderNames(jobs: Sequence[Job]) -> list[str]:
-    """A name for the folder of each X-ray, from its file's; numbered where several files have the same."""
+    """A name for the folder of each X-ray, from its file's; numbered where several files have the same, also but for capitals."""
+    numbers: dict[str, int] = {}  # the last one by the file's name
+    taken: set[str] = set()
     names: list[str] = []
     for job in jobs:
-        numbered = (f"{job.xray.stem}_{number}" for number in range(2, len(jobs) + 2))
-        names.append(next(name for name in (job.xray.stem, *numbered) if name not in names))
+        stem = name = job.xray.stem
+        while name.casefold() in taken:  # Windows and macOS do not tell capitals
+            numbers[stem] = numbers.get(stem, 1) + 1
+            name = f"{stem}_{numbers[stem]}"
+        taken.add(name.casefold())
+        names.append(name)
     return names
 
 
 def _jobOfRow(folder: Path, row: dict[str, str]) -> Job:
-    if Path(row["xray"]).name in ("", ".."):
+    if not Path(row["xray"]).stem.strip("."):  # its results' folder would be this one or the one above, as for "...png"
         raise ValueError(f"no file: {row['xray']!r}")
     camera, sourceToDetector, pixelSpacing = (row.get(column) or None for column in ("camera", "sdd", "pixel_spacing"))
     return Job(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from DRRSimulatorLib.commands import run_command
+from DRRSimulatorLib.commands import SERIES_HELP, run_command
 from DRRSimulatorLib.errors import InputError
 from DRRSimulatorLib.files import atomic_path
 from DRRSimulatorLib.progress import print_progress
@@ -28,7 +28,7 @@ def deform(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the copies; made where it is missing.")],
     count: Annotated[int, typer.Option(min=1, help="Number of copies.")] = 10,
     labels: Annotated[Path | None, typer.Option(help="Label map of the bones; default: segmented automatically.")] = None,
-    series: Annotated[str | None, typer.Option(help="Series instance UID, where the DICOM folder holds several CTs.")] = None,
+    series: Annotated[str | None, typer.Option(help=SERIES_HELP)] = None,
     source: Annotated[str, typer.Option(help="Where the CT is from, for the list of copies.")] = "a CT of unknown source",
     licence: Annotated[str, typer.Option(help="The CT's licence, for the list of copies.")] = "not stated",
     seed: Annotated[int, typer.Option(min=0, help="Seed; copy n depends on the seed and n only.")] = 0,
