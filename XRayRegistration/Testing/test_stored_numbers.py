@@ -46,6 +46,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a distance of text": lambda numbers: numbers["views"][0]["camera"].update(source_to_detector_distance="1000"),
     "points without a count": lambda numbers: numbers["views"][0].pop("correspondences"),
     "another verdict": lambda numbers: numbers["verdict"].update(level="perfect"),
+    "a verdict without a reason": lambda numbers: numbers["verdict"].update(reason=""),
     "a verdict of more": lambda numbers: numbers["verdict"].update(more=1),
     "an error of text": lambda numbers: numbers["verdict"].update(expected_error_mm="2"),
     "a centre of two": lambda numbers: numbers["bone_centre_ras"].pop(),

@@ -31,7 +31,7 @@ def parseNumbers(text: str | None) -> dict[str, Any]:
 
 def _check(numbers: dict[str, Any]) -> None:
     verdict = Verdict(**numbers["verdict"])
-    _require("verdict", verdict.level in _LEVELS and isinstance(verdict.reason, str) and _isNumberOrNone(verdict.expected_error_mm))
+    _require("verdict", verdict.level in _LEVELS and _isText(verdict.reason) and _isNumberOrNone(verdict.expected_error_mm))
     _require("ras_to_rig", _isPose(numbers["ras_to_rig"]))
     _require("views", isinstance(numbers["views"], list) and len(numbers["views"]) > 0)
     for view in numbers["views"]:
@@ -62,6 +62,10 @@ def _require(name: str, holds: bool) -> None:
 
 def _isNumber(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and abs(value) <= LARGEST
+
+
+def _isText(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _isNumberOrNone(value: Any) -> bool:
