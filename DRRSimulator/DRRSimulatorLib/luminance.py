@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
 
-_WEIGHTS = np.array([0.299, 0.587, 0.114])  # of red, green, blue: ITU-R BT.601
+_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green, blue: ITU-R BT.601
 
 
 def luminance(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -23,4 +25,9 @@ def luminance(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     channels = pixels.shape[2]
     if channels > 4:
         raise InputError(f"The image has {channels} channels; an X-ray has one, or three of colour.")
-    return pixels[..., 0] if channels <= 2 else pixels[..., :3] @ _WEIGHTS
+    if channels <= 2:
+        return pixels[..., 0]
+    colours: npt.NDArray[Any] = pixels[..., :3]
+    # Piece by piece: a product of matrices would copy all three channels as numbers of 64 bits first.
+    grey: npt.NDArray[np.float32] = np.einsum("rcw,w->rc", colours, _WEIGHTS, dtype=np.float32, casting="same_kind")
+    return grey

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from .camera import FloatArray
 from .errors import InputError
-from .volume_header import check_claim, check_nifti, check_voxel_files
+from .volume_header import LARGEST_PLACE, check_claim, check_nifti, check_voxel_files
 
 VOLUME_READERS = {
     ".nii": "NiftiImageIO",
@@ -33,8 +33,6 @@ _PLACE_TOLERANCE_MM = 0.1
 # Strongest shear that is taken for gantry tilt; scanners tilt by up to 30 degrees.
 _LARGEST_SHEAR_DEG = 45.0
 _LARGEST_GROWTH = 4  # of the number of voxels by resampling
-
-_LARGEST_NUMBER = 1e6  # in a header's spacing, origin and axes, mm
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -108,8 +106,8 @@ def read_image_file(path: Path, readers: Mapping[str, str]) -> sitk.Image:
         reader.ReadImageInformation()
     except UnicodeDecodeError as error:  # within ITK's message
         raise RuntimeError("its header is damaged") from error
-    # With larger ones ITK's normalising of axes does not end; written so that NaN fails as well.
-    if not all(abs(number) <= _LARGEST_NUMBER for number in (*reader.GetSpacing(), *reader.GetOrigin(), *reader.GetDirection())):
+    # Written so that NaN fails as well.
+    if not all(abs(number) <= LARGEST_PLACE for number in (*reader.GetSpacing(), *reader.GetOrigin(), *reader.GetDirection())):
         raise InputError(f"{path} places its image beyond any room (spacing {reader.GetSpacing()}); its header is damaged, save it again.")
     if not is_nifti:
         component_bytes = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()

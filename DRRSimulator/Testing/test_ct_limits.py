@@ -7,6 +7,7 @@ import math
 import re
 import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from DRRSimulatorLib import volume_limit
 from DRRSimulatorLib.camera import transform_points
 from DRRSimulatorLib.ct import read_ct
 from DRRSimulatorLib.errors import InputError
+from DRRSimulatorLib.volume_file import read_volume_file
 from DRRSimulatorLib.volume_limit import LARGEST_CT_VOXELS, block_size
 
 
@@ -120,6 +122,79 @@ def test_a_nifti_that_unpacks_to_far_more_than_it_claims_is_refused_before_its_e
     path = tmp_path / "ct.nii.gz"
     path.write_bytes(gzip.compress((tmp_path / "plain.nii").read_bytes() + bytes(2**26), 1))
     with pytest.raises(InputError, match="unpacks to far more than its header says"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("name", ["ct.mha", "ct.mhd"])
+def test_compressed_voxels_that_ask_for_a_dictionary_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    sitk.WriteImage(as_image(phantom()), str(path), useCompression=True)
+    voxels = path if name == "ct.mha" else tmp_path / "ct.zraw"
+    content = voxels.read_bytes()
+    (start,) = (match.start() for match in re.finditer(rb"(?:LOCAL\n|\A)(?=\x78[\x01\x5e\x9c\xda])", content))
+    start += len(b"LOCAL\n") if name == "ct.mha" else 0
+    voxels.write_bytes(content[:start] + b"\x78\xf9" + content[start + 2 :])
+    with pytest.raises(zlib.error, match="Error 2"):  # Z_NEED_DICT
+        zlib.decompress(voxels.read_bytes()[start:])
+    with pytest.raises(InputError, match="not compressed as such files' are"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize(
+    ("whole", "damaged", "sentence"),
+    [
+        (b"NDims = 3", b"NDims\0\0\0\0", "its header is damaged"),  # ended the process
+        (b"CompressedDataSize = ", b"CompressedDataSize ", "its header is damaged"),  # asked for gigabytes
+        (b"= LOCAL", b"= %s%n", "cannot be meant"),  # ended the process: a name with a per cent sign is a format for numbers there
+    ],
+)
+def test_headers_that_the_library_of_metaimage_stumbles_over_are_refused(
+    tmp_path: Path, whole: bytes, damaged: bytes, sentence: str
+) -> None:
+    path = tmp_path / "ct.mha"
+    sitk.WriteImage(as_image(phantom()), str(path), useCompression=True)
+    assert path.read_bytes().count(whole) == 1
+    path.write_bytes(path.read_bytes().replace(whole, damaged))
+    with pytest.raises(InputError, match=sentence):
+        read_ct(path)
+
+
+def nifti(order: str, spacing: float = 2.0, quaternion: float = 0.0, offset: float = 5.0) -> bytes:
+    """A file of a small volume by the offsets of nifti1.h."""
+    header = bytearray(352)
+    struct.pack_into(f"{order}i", header, 0, 348)
+    struct.pack_into(f"{order}8h", header, 40, 3, 6, 6, 6, 1, 1, 1, 1)
+    struct.pack_into(f"{order}2h", header, 70, 4, 16)
+    struct.pack_into(f"{order}4f", header, 76, 1, spacing, spacing, spacing)
+    struct.pack_into(f"{order}f", header, 108, 352)
+    struct.pack_into(f"{order}2h6f", header, 252, 1, 0, quaternion, 0, 0, offset, 6, 7)
+    header[344:348] = b"n+1\0"
+    return bytes(header) + np.full(216, -1000, dtype=f"{order}i2").tobytes()
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_nifti_in_either_order_of_bytes_is_read(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "ct.nii"
+    path.write_bytes(nifti(order))
+    image = read_volume_file(path)
+    assert image.GetSize() == (6, 6, 6) and image.GetSpacing() == (2, 2, 2) and image.GetOrigin() == (-5, -6, 7)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", ["spacing", "quaternion", "offset"])
+@pytest.mark.parametrize("number", [float("nan"), -float("inf"), 1e30])
+def test_a_nifti_that_lies_beyond_any_room_is_refused(tmp_path: Path, order: str, name: str, number: float) -> None:
+    path = tmp_path / "ct.nii"
+    path.write_bytes(nifti(order, **{name: number}))
+    with pytest.raises(InputError, match="beyond any room"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_nifti_of_version_2_is_refused_by_name(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "ct.nii"
+    path.write_bytes(struct.pack(f"{order}i", 540) + b"n+2\0\r\n\032\n" + bytes(1000))
+    with pytest.raises(InputError, match="NIfTI-1"):
         read_ct(path)
 
 

@@ -208,6 +208,20 @@ def test_a_damaged_file_is_refused_in_a_sentence(damage: Callable[[h5py.File], N
         data.pelvis(SPECIMEN, data.ct(SPECIMEN))
 
 
+@pytest.mark.parametrize("size", [0, 15])
+def test_a_heap_of_text_that_the_library_would_never_leave_is_refused(file: Path, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "damaged.h5"
+    content = file.read_bytes()
+    start = content.index(b"GCOL") + 16
+    while number := int.from_bytes(content[start : start + 2], "little"):
+        assert number < 100
+        start += 16 + -(-int.from_bytes(content[start + 8 : start + 16], "little") // 8) * 8
+    assert int.from_bytes(content[start + 8 : start + 16], "little") > 1000  # the free piece
+    path.write_bytes(content[: start + 8] + size.to_bytes(8, "little") + content[start + 16 :])
+    with open_deepfluoro(path) as data, pytest.raises(InputError, match="a piece of no size"):
+        data.pelvis(SPECIMEN, data.ct(SPECIMEN))
+
+
 def test_a_huge_volume_is_refused_before_it_is_read(file: Path, tmp_path: Path) -> None:
     """Only its shape is in the file; its 64 TiB would be zeros."""
     path = tmp_path / "huge.h5"

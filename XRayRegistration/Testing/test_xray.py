@@ -335,6 +335,16 @@ def test_a_picture_that_claims_more_pixels_than_any_detector_has_is_refused_befo
         read_xray(tmp_path / "a.png")
 
 
+def test_a_bmp_that_ends_before_its_pixels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    sitk.WriteImage(sitk.GetImageFromArray((GREY // 256).astype(np.uint8)), str(path))
+    data = bytearray(path.read_bytes())
+    data[22:26] = (1_000_000).to_bytes(4, "little")  # rows; the reader gives them all, of what is in memory
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="shorter than its header says"):
+        read_xray(path)
+
+
 @pytest.mark.parametrize("suffix", [".vtk", ".hdf5", ".gipl", ".mrc", ""])
 def test_formats_that_nobody_means_are_not_tried(tmp_path: Path, suffix: str) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(GREY), str(tmp_path / "a.vtk"))

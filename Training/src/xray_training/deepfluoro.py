@@ -21,6 +21,7 @@ from DRRSimulatorLib.camera import Camera, FloatArray, invert_pose, is_rigid
 from DRRSimulatorLib.ct import CTVolume, ct_from_image
 from DRRSimulatorLib.errors import InputError
 
+from .hdf5_heap import check_heap
 from .optional import optional_package
 
 MOST_VOXELS = 1 << 29
@@ -156,6 +157,9 @@ class DeepFluoro:
         names = {}
         for key in self._names(self._group(f"{segmentation}/labels-def"), f"{segmentation}/labels-def"):
             dataset = self._dataset(f"{segmentation}/labels-def/{key}")
+            with self._readable(dataset.name):
+                if dataset.dtype.kind == "O":
+                    check_heap(dataset)
             value = self._read(dataset) if dataset.shape == () else None
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             if not (key.isascii() and key.isdigit() and 0 < int(key) < 256 and isinstance(text, str)):
