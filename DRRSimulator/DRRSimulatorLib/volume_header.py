@@ -77,8 +77,8 @@ def check_voxel_files(path: Path, is_nrrd: bool) -> None:
     """Refuse an NRRD or MetaImage header that takes its voxels from anywhere but itself or a file in its own folder."""
     folder = path.parent.resolve()
     for name in _named_files(path, is_nrrd):
-        # The library takes a per cent sign of MetaImage for a place to print a number into, or whatever else it may be made to mean.
-        if "\0" in name or len(name) > _LONGEST_NAME or (not is_nrrd and "%" in name):
+        # The libraries take a per cent sign for a place to print a number into, or whatever else it may be made to mean.
+        if "\0" in name or len(name) > _LONGEST_NAME or "%" in name:
             raise InputError(f"{path} names a file for its voxels that cannot be meant; save it again as one file.")
         if name.upper().startswith("LIST"):
             raise InputError(f"{path} keeps its voxels in a list of files, which is not supported; save it as one file.")

@@ -250,6 +250,15 @@ def test_a_list_of_files_is_refused(tmp_path: Path, name: str, line: str) -> Non
         read_ct(tmp_path / name)
 
 
+@pytest.mark.parametrize(("name", "line"), [("ct.mhd", "ElementDataFile = %s%d 1 2 1"), ("ct.nhdr", "data file: %s%d.raw 1 2 1")])
+def test_a_pattern_for_the_names_of_files_is_refused(tmp_path: Path, name: str, line: str) -> None:
+    sitk.WriteImage(as_image(phantom()), tmp_path / name)
+    header = re.sub(r"(?:ElementDataFile = |data file: )ct\.raw", line, (tmp_path / name).read_text())
+    (tmp_path / name).write_text(header)
+    with pytest.raises(InputError, match="cannot be meant"):
+        read_ct(tmp_path / name)
+
+
 def test_a_shear_that_needs_far_more_voxels_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ct.mha"
     sitk.WriteImage(as_image(phantom(), np.eye(3)), path)
