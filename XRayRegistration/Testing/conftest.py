@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,25 @@ def logic(scene: Any, pelvis: PelvisCase) -> Any:
     logic._patients = SharedPatient(pelvis.patient)
     logic._models.load = lambda path, device: pelvis.model
     return logic
+
+
+@pytest.fixture(scope="session")
+def dicom_inputs(tmp_path_factory: pytest.TempPathFactory, pelvis: PelvisCase) -> Path:
+    """A folder with the sample CT and X-rays in DICOM; see `dicom_scene.write_inputs`."""
+    from dicom_scene import write_inputs
+
+    return write_inputs(tmp_path_factory.mktemp("dicom"), pelvis)
+
+
+@pytest.fixture
+def database(dicom_inputs: Path, slicer_app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Slicer's DICOM database, a stand-in for it, with all of them."""
+    import slicer
+    from dicom_scene import Database
+
+    database = Database(sorted(dicom_inputs.rglob("*.dcm")))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    return database
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_case import NAME, NUMBER, checked, headers
-from dicom_scene import INSTANCES, Database, load_ct, load_xray, write_inputs
+from dicom_scene import INSTANCES, Database, load_ct, load_xray
 from DRRSimulatorLib.camera import FloatArray
 from DRRSimulatorLib.errors import InputError
 from pelvis_case import CAMERA, PelvisCase
@@ -23,25 +23,10 @@ from XRayRegistrationLib.model import DEFAULT_MODEL
 NAMES = {"registration_1.dcm", "overlay_1.dcm", "bones.dcm"}
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, pelvis: PelvisCase) -> Path:
-    return write_inputs(tmp_path_factory.mktemp("inputs"), pelvis)
-
-
 @pytest.fixture
-def database(inputs: Path, slicer_app: Any, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """Slicer's database with all of these."""
-    import slicer
-
-    database = Database(sorted(inputs.rglob("*.dcm")))
-    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    return database
-
-
-@pytest.fixture
-def result(logic: Any, database: Database, inputs: Path) -> Any:
+def result(logic: Any, database: Database, dicom_inputs: Path) -> Any:
     """Of CT and X-ray from the database."""
-    ct, xray = load_ct(database, inputs / "ct"), load_xray(database, inputs / "ap.dcm")
+    ct, xray = load_ct(database, dicom_inputs / "ct"), load_xray(database, dicom_inputs / "ap.dcm")
     return logic.registerXRay(xray, ct, polarity="intensity", refine=False)
 
 
@@ -60,12 +45,14 @@ def of_camera(dataset: Dataset) -> Dataset:
     return dataset.RegistrationSequence[1]
 
 
-def test_the_objects_are_those_of_the_command(logic: Any, result: Any, inputs: Path, tmp_path: Path) -> None:
+def test_the_objects_are_those_of_the_command(logic: Any, result: Any, dicom_inputs: Path, tmp_path: Path) -> None:
     from DRRSimulatorSlicer.patients import PatientCache
 
     logic._patients = PatientCache()  # the CT as the scene has it
-    files = [inputs / "ap.dcm"]
-    cli.register_xrays(inputs / "ct", files, tmp_path / "result", DEFAULT_MODEL, refine=False, device="cpu", dicom=tmp_path / "command")
+    files = [dicom_inputs / "ap.dcm"]
+    cli.register_xrays(
+        dicom_inputs / "ct", files, tmp_path / "result", DEFAULT_MODEL, refine=False, device="cpu", dicom=tmp_path / "command"
+    )
     made = export(logic, result, tmp_path / "scene")
     for name, of_scene in made.items():
         of_command = pydicom.dcmread(tmp_path / "command" / name)
@@ -75,7 +62,7 @@ def test_the_objects_are_those_of_the_command(logic: Any, result: Any, inputs: P
     assert ours.camera == commands.camera == CAMERA
     np.testing.assert_array_equal(made["bones.dcm"].pixel_array, pydicom.dcmread(tmp_path / "command" / "bones.dcm").pixel_array)
     referred = [item.ReferencedSOPInstanceUID for item in made["registration_1.dcm"].RegistrationSequence[0].ReferencedImageSequence]
-    assert referred == [header.SOPInstanceUID for header in headers(inputs / "ct")]
+    assert referred == [header.SOPInstanceUID for header in headers(dicom_inputs / "ct")]
     assert {str(dataset.PatientName) for dataset in made.values()} == {NAME}
     assert errors_in(tmp_path / "scene") == []
 
@@ -154,8 +141,14 @@ def test_nodes_that_are_not_from_the_database_have_no_patient(logic: Any, pelvis
         assert checked(tmp_path / name) == [] and b"Doe" not in (tmp_path / name).read_bytes()
 
 
-def test_of_two_xrays_each_refers_to_its_own_file(logic: Any, database: Database, inputs: Path, pelvis: PelvisCase, tmp_path: Path) -> None:
-    ct, first, second = load_ct(database, inputs / "ct"), load_xray(database, inputs / "ap.dcm"), add_xray(pelvis.pixels(1), "no DICOM")
+def test_of_two_xrays_each_refers_to_its_own_file(
+    logic: Any, database: Database, dicom_inputs: Path, pelvis: PelvisCase, tmp_path: Path
+) -> None:
+    ct, first, second = (
+        load_ct(database, dicom_inputs / "ct"),
+        load_xray(database, dicom_inputs / "ap.dcm"),
+        add_xray(pelvis.pixels(1), "no DICOM"),
+    )
     for node, pose in zip((first, second), pelvis.poses, strict=True):
         logic.setGeometry(node, CAMERA, pose)
     result = logic.registerXRay([first, second], ct, refine=False)
@@ -179,11 +172,11 @@ def test_bones_that_the_user_gave_are_marked_so(logic: Any, result: Any, pelvis:
 
 
 def test_the_frame_that_was_registered_is_referred_to_whichever_is_shown(
-    logic: Any, database: Database, inputs: Path, pelvis: PelvisCase, tmp_path: Path
+    logic: Any, database: Database, dicom_inputs: Path, pelvis: PelvisCase, tmp_path: Path
 ) -> None:
     import slicer
 
-    run = pydicom.dcmread(inputs / "ap.dcm")
+    run = pydicom.dcmread(dicom_inputs / "ap.dcm")
     run.NumberOfFrames, run.PixelData, run.SOPInstanceUID = 3, run.PixelData * 3, "2.25.7"
     run.save_as(tmp_path / "run.dcm", enforce_file_format=True)
     database._files["2.25.7"] = tmp_path / "run.dcm"
@@ -200,7 +193,7 @@ def test_the_frame_that_was_registered_is_referred_to_whichever_is_shown(
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     proxy = browser.GetProxyNode(sequence)
     logic.setGeometry(proxy, CAMERA)
-    result = logic.registerXRay(proxy, load_ct(database, inputs / "ct"), refine=False)
+    result = logic.registerXRay(proxy, load_ct(database, dicom_inputs / "ct"), refine=False)
     browser.SetSelectedItemNumber(2)
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     made = export(logic, result, tmp_path / "out")
@@ -210,8 +203,8 @@ def test_the_frame_that_was_registered_is_referred_to_whichever_is_shown(
     assert errors_in(tmp_path / "out") == []
 
 
-def test_a_ct_that_a_hardened_transform_moved_is_in_a_space_of_its_own(logic: Any, result: Any, inputs: Path, tmp_path: Path) -> None:
-    own = headers(inputs / "ct")[0].FrameOfReferenceUID
+def test_a_ct_that_a_hardened_transform_moved_is_in_a_space_of_its_own(logic: Any, result: Any, dicom_inputs: Path, tmp_path: Path) -> None:
+    own = headers(dicom_inputs / "ct")[0].FrameOfReferenceUID
     assert export(logic, result, tmp_path / "in_place")["bones.dcm"].FrameOfReferenceUID == own
     moved = np.eye(4)
     moved[:3, 3] = 10, 0, -5
@@ -236,15 +229,15 @@ def test_a_ct_that_was_cropped_stays_in_its_space(logic: Any, result: Any) -> No
     assert not dicomSources(result).ct_moved
 
 
-def another_patient(result: Any, database: Database, inputs: Path) -> None:
-    result.xrayNodes[0].SetAttribute(INSTANCES, database.instance(inputs / "other.dcm"))
+def another_patient(result: Any, database: Database, dicom_inputs: Path) -> None:
+    result.xrayNodes[0].SetAttribute(INSTANCES, database.instance(dicom_inputs / "other.dcm"))
 
 
-def not_in_the_database(result: Any, database: Database, inputs: Path) -> None:
+def not_in_the_database(result: Any, database: Database, dicom_inputs: Path) -> None:
     result.ctNode.SetAttribute(INSTANCES, result.ctNode.GetAttribute(INSTANCES) + " Unknown")
 
 
-def without_the_ct(result: Any, database: Database, inputs: Path) -> None:
+def without_the_ct(result: Any, database: Database, dicom_inputs: Path) -> None:
     import slicer
 
     slicer.mrmlScene.RemoveNode(result.ctNode)
@@ -262,12 +255,12 @@ def test_what_belongs_to_nobody_or_cannot_be_found_is_refused(
     logic: Any,
     result: Any,
     database: Database,
-    inputs: Path,
+    dicom_inputs: Path,
     tmp_path: Path,
     change: Callable[[Any, Database, Path], None],
     reason: str,
 ) -> None:
-    change(result, database, inputs)
+    change(result, database, dicom_inputs)
     with pytest.raises(InputError, match=reason) as refused:
         logic.exportDICOM(result, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -9,30 +9,15 @@ from typing import Any
 import pydicom
 import pytest
 from dicom_case import NAME, contents_of, naming_the_patient
-from dicom_scene import INSTANCES, Database, load_ct, load_xray, write_inputs
+from dicom_scene import INSTANCES, Database, load_ct, load_xray
 from panel_user import PanelUser
-from pelvis_case import PelvisCase
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, pelvis: PelvisCase) -> Path:
-    return write_inputs(tmp_path_factory.mktemp("inputs"), pelvis)
 
 
 @pytest.fixture
-def database(inputs: Path, slicer_app: Any, monkeypatch: pytest.MonkeyPatch) -> Database:
-    import slicer
-
-    database = Database(sorted(inputs.rglob("*.dcm")))
-    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    return database
-
-
-@pytest.fixture
-def registered(user: PanelUser, database: Database, inputs: Path, tmp_path: Path) -> PanelUser:
+def registered(user: PanelUser, database: Database, dicom_inputs: Path, tmp_path: Path) -> PanelUser:
     """The user after registering an X-ray and a CT from the database, with a folder chosen for the export."""
     user.parameters.refine = False
-    user.choose(load_xray(database, inputs / "ap.dcm"), load_ct(database, inputs / "ct"))
+    user.choose(load_xray(database, dicom_inputs / "ap.dcm"), load_ct(database, dicom_inputs / "ct"))
     user.register()
     user.ui.exportCollapsibleButton.collapsed = False
     user.ui.exportDirectoryButton.directory = str(tmp_path)
@@ -62,9 +47,9 @@ def test_without_it_no_dicom_is_written(registered: PanelUser, tmp_path: Path) -
 
 
 def test_different_patients_are_refused_before_anything_is_written(
-    registered: PanelUser, database: Database, inputs: Path, tmp_path: Path
+    registered: PanelUser, database: Database, dicom_inputs: Path, tmp_path: Path
 ) -> None:
-    registered.parameters.xray.SetAttribute(INSTANCES, database.instance(inputs / "other.dcm"))
+    registered.parameters.xray.SetAttribute(INSTANCES, database.instance(dicom_inputs / "other.dcm"))
     registered.click(registered.ui.dicomCheckBox)
     registered.click(registered.ui.exportButton)
     assert "of different patients" in registered.ui.exportLabel.text
