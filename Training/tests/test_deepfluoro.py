@@ -193,6 +193,7 @@ def replaced(place: str, value: object) -> Callable[[h5py.File], None]:
         (replaced(f"{SPECIMEN}/projections/000/rot-180-for-up", "no"), "should hold numbers"),
         (replaced(f"{SPECIMEN}/projections/000/image/pixels", h5py.ExternalLink("other.h5", "/pixels")), "has no"),
         (replaced(f"{SPECIMEN}/vol/spacing", [0.0, 1, 1]), "no usable grid"),
+        (replaced(f"{SPECIMEN}/vol/spacing", [1e-260, 1e-308, 1e-318]), "no usable grid"),
         (replaced(f"{SPECIMEN}/vol/pixels", np.zeros((4, 4))), "not a volume"),
         (replaced(f"{SPECIMEN}/vol-seg/labels-def/1", 7), "is not the name of a label"),
         (replaced(f"{SPECIMEN}/vol-seg/labels-def/1", "skull"), "no hip bone and no sacrum"),

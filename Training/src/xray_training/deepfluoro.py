@@ -26,6 +26,7 @@ from .optional import optional_package
 
 MOST_VOXELS = 1 << 29
 MOST_PIXELS = 1 << 24
+VOXEL_MM = 1e-3, 1e3  # far beyond all CTs; of smaller ones ITK makes singular matrices
 MOST_DEFLATED = 1032  # bytes that one of a compressed data set can become, see `DRRSimulatorLib.volume_header`
 BORDER_PIXELS = 50  # what the data's authors cut off on each side, where the collimator shows
 
@@ -145,7 +146,8 @@ class DeepFluoro:
             if dataset.nbytes > MOST_DEFLATED * dataset.id.get_storage_size():
                 raise InputError(f"{place}/pixels in {self._name} claims {dataset.nbytes} bytes, which are not in the file; it is damaged.")
         spacing, direction = self._vector(f"{place}/spacing", 3), self._array(f"{place}/dir-mat", (3, 3))
-        if not ((spacing > 0).all() and np.allclose(direction @ direction.T, np.eye(3), atol=1e-4)):
+        sizes_are_usable = ((spacing >= VOXEL_MM[0]) & (spacing <= VOXEL_MM[1])).all()
+        if not (sizes_are_usable and np.allclose(direction @ direction.T, np.eye(3), atol=1e-4)):
             raise InputError(f"{place} in {self._name} has no usable grid: spacing {spacing.tolist()}, axes {direction.tolist()}.")
         image = sitk.GetImageFromArray(self._read(dataset).astype(np.float32))
         image.SetSpacing(spacing.tolist())
