@@ -115,8 +115,23 @@ def run(reader: Reader, folder: Path, first: int, count: int, watch: Watch) -> N
 
 def begun(folder: Path, reader: str) -> int:
     """How many cases of a reader were begun in a folder."""
+    return _tally(folder, reader)[0]
+
+
+def ended(folder: Path, reader: str) -> int:
+    """How many of them ended: not one at which the fuzzer was stopped from outside, which is run again."""
+    cases, read, refused = _tally(folder, reader)
+    findings = folder / f"{reader}.findings"
+    lines = findings.read_text(encoding="utf-8").splitlines() if findings.exists() else []
+    return min(cases, read + refused + len({json.loads(line)["case"] for line in lines}))
+
+
+def _tally(folder: Path, reader: str) -> tuple[int, int, int]:
     tally = folder / f"{reader}.tally"
-    return int(TALLY.unpack(tally.read_bytes())[0]) if tally.exists() and tally.stat().st_size == TALLY.size else 0
+    if not tally.exists() or tally.stat().st_size != TALLY.size:
+        return 0, 0, 0
+    cases, read, refused = TALLY.unpack(tally.read_bytes())
+    return cases, read, refused
 
 
 def main() -> None:
@@ -133,7 +148,7 @@ def main() -> None:
     for reader in readers:
         os.dup2(silent, 2)
         try:
-            run(reader, Path(folder), begun(Path(folder), reader.name), int(count), watch)
+            run(reader, Path(folder), ended(Path(folder), reader.name), int(count), watch)
         finally:
             os.dup2(told, 2)
         (Path(folder) / f"{reader.name}.done").write_text(count)
