@@ -118,8 +118,9 @@ def hounsfield(slices: Sequence[CTSlice], air_hu: float) -> Iterator[npt.NDArray
                 if item.padding_hu is not None:
                     pixels[np.abs(pixels - item.padding_hu) < abs(item.rescale[0]) / 2] = air_hu
                 yield pixels.reshape(item.size)
-        # What pydicom, its decoders and SimpleITK raise for pixels that are cut off or in a form unknown to them.
-        except (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # pydicom, its decoders and SimpleITK raise errors of many types on broken files
             reason = last_line(error) if str(error).strip() else type(error).__name__
             raise InputError(f"The pixels of the DICOM file {file} cannot be read ({reason}); replace it.") from error
 

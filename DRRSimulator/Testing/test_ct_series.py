@@ -249,3 +249,13 @@ def test_a_header_that_tells_two_values_for_one_is_refused_in_a_sentence(tmp_pat
     saved(dataset, tmp_path / "ct" / "a.dcm")
     with pytest.raises(InputError, match=r"a\.dcm cannot be read"):
         read_ct(tmp_path / "ct")
+
+
+def test_a_header_with_text_in_the_place_of_numbers_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    saved(enhanced(phantom()), tmp_path / "ct" / "a.dcm")
+    content = (tmp_path / "ct" / "a.dcm").read_bytes()
+    colours = b"\x28\x00\x04\x00CS"  # of PhotometricInterpretation: 12 bytes, which doubles do not divide
+    assert content.count(colours) == 1
+    (tmp_path / "ct" / "a.dcm").write_bytes(content.replace(colours, colours[:4] + b"FD"))
+    with pytest.raises(InputError, match=r"a\.dcm cannot be read"):
+        read_ct(tmp_path / "ct")
