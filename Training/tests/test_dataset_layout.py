@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -142,15 +144,43 @@ def test_other_codecs_which_might_unpack_to_any_size_are_refused(copy: Path) -> 
         patient_of(copy)
 
 
-def test_a_chunk_that_claims_to_unpack_to_gigabytes_takes_no_memory(copy: Path) -> None:
+def checked(content: bytes) -> bytes:
+    """It with the checksum that Zarr asks for."""
     value = pytest.importorskip("google_crc32c").value
+    return content + value(content).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda chunk: chunk[:6],  # ended the process, or took what stood behind it in memory for its sizes
+        lambda chunk: chunk[:12] + (2**31).to_bytes(4, "little") + chunk[16:],
+        lambda chunk: chunk + bytes(100),
+        lambda chunk: chunk[:4] + (2**31 - 1).to_bytes(4, "little") + chunk[8:],
+    ],
+    ids=["cut off", "longer", "followed by others", "unpacks to gigabytes"],
+)
+def test_chunks_of_other_sizes_than_they_say_are_refused_before_memory_is_taken(copy: Path, damaged: Callable[[bytes], bytes]) -> None:
     (file,) = (path for path in (copy / "data.zarr" / "phantom" / "photons" / "c").rglob("*") if path.is_file())
-    chunk = bytearray(file.read_bytes()[:-4])
-    chunk[4:8] = (2**31 - 1).to_bytes(4, "little")
-    file.write_bytes(bytes(chunk) + value(bytes(chunk)).to_bytes(4, "little"))
-    tracemalloc.start()
-    with pytest.raises(InputError, match="would unpack to 2147483647 bytes"):
+    file.write_bytes(checked(damaged(file.read_bytes()[:-4])))
+    with memory_below(50_000_000), pytest.raises(InputError, match="photons cannot be read"):
         patient_of(copy).read("photons")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 50_000_000
+
+
+def test_an_index_that_leads_beyond_its_shard_is_refused_before_memory_is_taken(copy: Path) -> None:
+    file = next(path for path in sorted((copy / "data.zarr" / "phantom" / "depth" / "c").rglob("*")) if path.is_file())
+    content = file.read_bytes()
+    entries = content[-(32 * 16 + 4) : -4]  # of 32 chunks: offset and size
+    file.write_bytes(content[: -len(entries) - 4] + checked(entries[:8] + (2**40).to_bytes(8, "little") + entries[16:]))
+    with memory_below(50_000_000), pytest.raises(InputError, match="leads beyond its end"):
+        patient_of(copy).read("depth", 0)
+
+
+@contextmanager
+def memory_below(most: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()

@@ -28,9 +28,7 @@ class StoredXRayAugmentation:
         """The images that `draw` gives, without their exposed field."""
         return self.draw(intensity, exposed, generator)[0]
 
-    def draw(
-        self, intensity: torch.Tensor, exposed: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(self, intensity: torch.Tensor, exposed: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw new images.
 
         Args:

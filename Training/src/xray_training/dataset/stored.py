@@ -285,8 +285,10 @@ def _open_group(path: Path) -> zarr.Group:
     zarr = optional_package("zarr", "zarr", "datasets")
     if not (path / "zarr.json").is_file():
         raise InputError(f"{path.parent} is not a folder of a data set: {path.name} is missing in it, or its zarr.json is.")
+    from .bounded_store import BoundedStore
+
     with _readable(path):
-        group = zarr.open_group(path, mode="r", zarr_format=3)
+        group = zarr.open_group(BoundedStore(path, read_only=True), mode="r", zarr_format=3)
         if group.attrs.get("format") != FORMAT:
             raise InputError(f"{path} is Zarr, but no data set of scr-generate.")
         if group.attrs.get("version") != VERSION:
