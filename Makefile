@@ -54,7 +54,7 @@ $(PEERS_INSTALLED): $(PEERS)/requirements.txt $(PEERS)/peers.txt constraints.txt
 
 CASES := 100000
 
-fuzz: setup ## Read damaged and malicious files, 100,000 to a reader; the counts go to fuzz.json
+fuzz: setup ## Read damaged and malicious files for hours, 100,000 to a reader; the counts go to fuzz.json
 	PYTHONPATH=Testing $(VENV)/bin/python -m fuzz --cases $(CASES) --record fuzz.json
 
 audit: $(AUDIT_INSTALLED) ## Look the tested versions of all packages up among the known vulnerabilities; needs the network
