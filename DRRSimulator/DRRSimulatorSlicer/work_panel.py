@@ -82,9 +82,7 @@ class WorkPanel(Section):
         except InputError as error:
             fail(str(error))
             return
-        self._task = BackgroundTask(
-            compute, self._onProgress, finish, lambda error: fail(errorText(error)), lambda: fail(_("Canceled."))
-        )
+        self._task = BackgroundTask(compute, self._onProgress, finish, lambda error: fail(errorText(error)), lambda: fail(_("Canceled.")))
         self._task.start()
         self.tell(_("Starting"))
 

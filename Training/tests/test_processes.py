@@ -107,9 +107,7 @@ def without_shared_folder(processes: Processes, ct: CTVolume, bones: BoneLabels,
         exact_trainer(ct, bones, SETTINGS, folder / ("first" if processes.is_first else "elsewhere"), processes)
 
 
-def test_processes_that_do_not_see_the_same_checkpoint_are_refused(
-    phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path
-) -> None:
+def test_processes_that_do_not_see_the_same_checkpoint_are_refused(phantom_ct: CTVolume, phantom_bones: BoneLabels, tmp_path: Path) -> None:
     in_two_processes(without_shared_folder, phantom_ct, phantom_bones, tmp_path)
 
 

@@ -90,9 +90,7 @@ def test_a_folder_without_the_data_is_refused_in_a_sentence(tmp_path: Path) -> N
         WristSuite.of_model(tmp_path, "0" * 64)
 
 
-def test_a_model_that_finds_nothing_fails_in_every_case_of_scr_evaluate(
-    folder: Path, radius: Patient, tmp_path: Path
-) -> None:
+def test_a_model_that_finds_nothing_fails_in_every_case_of_scr_evaluate(folder: Path, radius: Patient, tmp_path: Path) -> None:
     description = ModelDescription(
         ct_fingerprint=radius.ct.fingerprint,
         labels={1: "radius"},

@@ -81,6 +81,7 @@ def _few_energies(beam: Beam) -> tuple[list[float], list[float], list[float]]:
     """
     passed = beam.weights * np.exp(-beam.soft)
     group = ((passed.cumsum() - passed / 2) / passed.sum() * ENERGIES).astype(int).clip(0, ENERGIES - 1)
+
     def by_group(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         return np.bincount(group, values, ENERGIES).astype(np.float64)
 

@@ -35,9 +35,7 @@ def with_continued_shafts(ct: CTVolume, bones: BoneLabels) -> tuple[CTVolume, Bo
     return CTVolume(hu, ijk_to_ras), BoneLabels(labels, ijk_to_ras, bones.names)
 
 
-def _continuation(
-    hu: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], axis: int, end: int, count: int
-) -> npt.NDArray[np.float32]:
+def _continuation(hu: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], axis: int, end: int, count: int) -> npt.NDArray[np.float32]:
     """Slices that continue a volume beyond one of its ends along an axis: `count` of the last, or none where no bone is cut off."""
     others = tuple(other for other in range(3) if other != axis)
     areas = np.count_nonzero(labels, axis=others)
