@@ -153,7 +153,10 @@ def _refuse_damaged_text(path: Path, header: bytes) -> None:
 
 
 def _refuse_dictionary(path: Path, header: bytes, voxels: bytes) -> None:
-    """Refuse compressed voxels of a MetaImage that ask for a dictionary (RFC 1950, 2.2): the library waits for it without end."""
+    """Refuse compressed voxels of a MetaImage that ask for a dictionary (RFC 1950, 2.2): the library waits for it without end.
+
+    So are those that do not begin where they are looked for here, which HeaderSize can bring about.
+    """
     if not _META_COMPRESSED.search(header):
         return
     is_zlib = len(voxels) >= 2 and voxels[0] & 0x0F == 8 and int.from_bytes(voxels[:2], "big") % 31 == 0

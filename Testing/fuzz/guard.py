@@ -111,6 +111,12 @@ def outcome(read: Callable[[Path], object], folder: Path) -> str:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
+def check(holds: object) -> None:
+    """Make a finding of what a reader accepted, unless it holds."""
+    if not holds:
+        raise AssertionError("nonsense was accepted")
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

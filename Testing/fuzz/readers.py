@@ -22,6 +22,7 @@ from . import corpus_learning as learning
 from . import corpus_scene as scenes
 from . import formats, misbehaving, stage
 from .damage import Damage, damaged_bytes, damaged_text
+from .guard import check
 
 _BY_SUFFIX: Mapping[str, Damage] = {
     ".json": formats.damaged_json,
@@ -141,18 +142,13 @@ def _only_file(folder: Path) -> Path:
     return files[0] if files else folder / "missing"
 
 
-def _check(holds: object) -> None:
-    if not holds:
-        raise AssertionError("nonsense was accepted")
-
-
 def _check_camera(camera: Camera, pose: FloatArray | None) -> None:
-    _check(np.isfinite(camera.matrix).all() and (pose is None or is_rigid(pose, 1e-3)))
+    check(np.isfinite(camera.matrix).all() and (pose is None or is_rigid(pose, 1e-3)))
 
 
 def _check_ct(ct: CTVolume) -> None:
-    _check(np.isfinite(ct.hu).all() and ct.hu.min() >= -1000 and np.isfinite(ct.ijk_to_ras).all())
-    _check(min(ct.spacing) > 0 and np.isfinite(np.linalg.inv(ct.ijk_to_ras)).all())
+    check(np.isfinite(ct.hu).all() and ct.hu.min() >= -1000 and np.isfinite(ct.ijk_to_ras).all())
+    check(min(ct.spacing) > 0 and np.isfinite(np.linalg.inv(ct.ijk_to_ras)).all())
 
 
 def _read_camera(folder: Path) -> None:
@@ -164,7 +160,7 @@ def _read_calibration(folder: Path) -> None:
 
 
 def _read_views(folder: Path) -> None:
-    _check(all(np.isfinite(view.ras_to_camera(np.zeros(3))).all() for view in read_views(_only_file(folder))))
+    check(all(np.isfinite(view.ras_to_camera(np.zeros(3))).all() for view in read_views(_only_file(folder))))
 
 
 def _read_volume(folder: Path) -> None:
@@ -173,8 +169,8 @@ def _read_volume(folder: Path) -> None:
 
 def _read_labels(folder: Path) -> None:
     bones = read_labels(folder / "bones.nrrd", images.small_ct())
-    _check(bones.names and all(isinstance(name, str) for name in bones.names.values()))
-    _check(set(np.unique(bones.labels)) - {0} == set(bones.names))
+    check(bones.names and all(isinstance(name, str) for name in bones.names.values()))
+    check(set(np.unique(bones.labels)) - {0} == set(bones.names))
 
 
 def _read_series(folder: Path) -> None:
@@ -191,14 +187,14 @@ def _read_dicom_registration(folder: Path) -> None:
     from XRayRegistrationLib.dicom_registration import read_registration
 
     placed = read_registration(folder / "registration.dcm")
-    _check(is_rigid(placed.ras_to_camera))
+    check(is_rigid(placed.ras_to_camera))
 
 
 def _read_model(folder: Path) -> None:
     from XRayRegistrationLib.model import load_model
 
     model = load_model(_only_file(folder))
-    _check(model.description.view_range is None or model.description.view_range.source_to_bone_mm[0] > 0)
+    check(model.description.view_range is None or model.description.view_range.source_to_bone_mm[0] > 0)
 
 
 def _read_checkpoint(folder: Path) -> None:
@@ -246,7 +242,7 @@ def _view() -> View:
 def _read_start(folder: Path) -> None:
     from XRayRegistrationLib.view_files import read_start
 
-    _check(is_rigid(read_start(folder / "start.json", [_view()])))
+    check(is_rigid(read_start(folder / "start.json", [_view()])))
 
 
 def _read_batch_list(folder: Path) -> None:
@@ -255,7 +251,7 @@ def _read_batch_list(folder: Path) -> None:
 
     jobs = jobsOfTable(folder / "list.csv")
     names = folderNames(jobs)
-    _check(len(set(names)) == len(names) and all(name not in ("", "..") and Path(name).name == name for name in names))
+    check(len(set(names)) == len(names) and all(name not in ("", "..") and Path(name).name == name for name in names))
     for job in jobs:
         if job.sourceToDetector is not None and job.pixelSpacing is not None:
             _check_camera(Camera.centred(job.sourceToDetector, job.pixelSpacing, images.CAMERA.image_size), None)
@@ -265,14 +261,14 @@ def _read_reference_poses(folder: Path) -> None:
     from xray_training.reference_poses import read_reference_poses
 
     file = read_reference_poses(folder / "reference_poses.json")
-    _check(np.isfinite(file.voxel_mm).all() and is_rigid(file.of("radius", "0099").bone_to_world))
+    check(np.isfinite(file.voxel_mm).all() and is_rigid(file.of("radius", "0099").bone_to_world))
 
 
 def _read_deform_list(folder: Path) -> None:
     from xray_training.cli_deform import COLUMNS, read_list
 
     for name, row in read_list(folder / "patients.csv").items():
-        _check(name == row["name"] and set(row) == set(COLUMNS) and all(isinstance(value, str) for value in row.values()))
+        check(name == row["name"] and set(row) == set(COLUMNS) and all(isinstance(value, str) for value in row.values()))
 
 
 def _read_records(folder: Path) -> None:
@@ -280,16 +276,16 @@ def _read_records(folder: Path) -> None:
 
     records = Records(folder)
     record = records.patient(learning.RECORD_KEY)
-    _check(record is None or isinstance(record["patient"] + record["ct_fingerprint"], str))
+    check(record is None or isinstance(record["patient"] + record["ct_fingerprint"], str))
     records.has_shard("phantom", 0)
-    _check(all(isinstance(checksum, str) for checksum in records.checksums().values()))
+    check(all(isinstance(checksum, str) for checksum in records.checksums().values()))
 
 
 def _read_ct_list(folder: Path) -> None:
     from xray_training.dataset.sources import read_sources
 
     for source in read_sources([folder / "cts.csv"]):
-        _check(source.patient_name("ab" * 32))
+        check(source.patient_name("ab" * 32))
 
 
 READERS: dict[str, Reader] = {

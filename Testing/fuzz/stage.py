@@ -13,6 +13,7 @@ from DRRSimulatorLib.errors import InputError
 from XRayRegistrationLib.register import Registration
 
 from .corpus_scene import CAMERA_FILE, GEOMETRY, MATRIX, NUMBERS, matrices_of, names_of, numbers_of, patient, registrations
+from .guard import check
 
 
 class Stage:
@@ -71,20 +72,20 @@ class Stage:
 
         xray = self.xrays[-1]
         known = nodes.geometry(xray)
-        _check(known is None or (np.isfinite(known[0].matrix).all() and (known[1] is None or is_rigid(known[1]))))
+        check(known is None or (np.isfinite(known[0].matrix).all() and (known[1] is None or is_rigid(known[1]))))
         result = findResult(xray)
         if result is None:
             raise InputError(problemOfResult(xray) or "A part of the result is missing.")
         names = [view["xray"] for view in result.numbers["views"]]
-        _check(result.verdict.reason and result.sources().forceCPU in (True, False) and len(names) == len(self.xrays))
+        check(result.verdict.reason and result.sources().forceCPU in (True, False) and len(names) == len(self.xrays))
         fillTable(result)
         json.dumps(exportedNumbers(result), allow_nan=False)
-        _check(is_rigid(result.rasToRig()) and is_rigid(positionOf(xray, result.ctNode)))
+        check(is_rigid(result.rasToRig()) and is_rigid(positionOf(xray, result.ctNode)))
         drawCheckerboard(result.carms[-1], names[-1], 8)
         adjustment = Adjustment(result, patient(), len(self.xrays) - 1)
-        _check(np.isfinite(adjustment.motion).all())
+        check(np.isfinite(adjustment.motion).all())
         adjustment.move([1, 2, 3, 4, 5, 6])
-        _check(result.movedByHand())
+        check(result.movedByHand())
         fillTable(result)
 
 
@@ -110,7 +111,7 @@ def read_scene(folder: Path) -> None:
         stage.read()
     finally:
         errors = strictness.take_errors()
-    _check(not errors)
+    check(not errors)
 
 
 def _text(path: Path) -> str | None:
@@ -132,8 +133,3 @@ def _number(word: str) -> float:
         return float(word)
     except ValueError:
         return 0.0
-
-
-def _check(holds: object) -> None:
-    if not holds:
-        raise AssertionError("nonsense was accepted")

@@ -18,7 +18,7 @@ from .dicom_header import numbers, of_frame
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
 SAME_AXES = 0.01  # difference of unit vectors
 SAME_PLACE_MM = 0.1  # positions of slices are often rounded to this
 

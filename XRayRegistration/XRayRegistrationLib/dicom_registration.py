@@ -25,6 +25,7 @@ from DRRSimulatorLib.camera import Camera, FloatArray, is_rigid
 from DRRSimulatorLib.dicom_file import read_dicom_file
 from DRRSimulatorLib.errors import InputError
 
+from .dicom_place import RAS_TO_LPS
 from .dicom_study import (
     DicomSources,
     XRaySource,
@@ -57,7 +58,6 @@ _PRIVATE_ATTRIBUTES = {  # value representation, how many values, name, whether 
     0x00711005: ("US", "2", "Image Turned by and Mirrored", ""),
 }
 _CAMERA_FRAME = "Origin source; x columns, y rows, z to the detector; mm"
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def spatial_registration(
     made.ContentLabel = "XRAY_TO_CT"
     made.ContentDescription = long_string(description)
     made.ContentCreatorName = ""
-    to_ct = _LPS_TO_RAS @ np.linalg.inv(placed.ras_to_camera)
+    to_ct = RAS_TO_LPS @ np.linalg.inv(placed.ras_to_camera)
     slices = [] if sources.ct_moved else [reference(header) for header in sources.ct]
     images = [] if xray is None else [frame_reference(xray)]
     method = codes.DCM.VisualAlignment if by_eye else codes.DCM.ImageContentBasedAlignment
@@ -235,7 +235,7 @@ def _placed_camera(dataset: Dataset, path: Path) -> PlacedCamera:
     to_ct = np.array(values).reshape(4, 4) if len(values) == 16 else np.zeros((4, 4))
     if not is_rigid(to_ct):
         raise InputError(f"The matrix in {path} is not a single rigid 4x4 transform (rotation and translation).")
-    pose: FloatArray = np.linalg.inv(to_ct) @ _LPS_TO_RAS
+    pose: FloatArray = np.linalg.inv(to_ct) @ RAS_TO_LPS
     return PlacedCamera(pose, *_kept_camera(others[0]), own)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DRRSimulatorLib.errors import InputError
 from DRRSimulatorSlicer.dependencies import Dependencies, DependencyError, isMet
 from slicer.i18n import tr as _
 
@@ -63,8 +62,9 @@ def prepareDICOM(
     Dependencies().ensure("registration")
     from XRayRegistrationLib.dicom_export import PosedXRay, export_dicom
 
-    if folder.exists() and not folder.is_dir():
-        raise InputError(_("{folder} is a file; choose a folder.").format(folder=folder))
+    from .export import requireNoFile
+
+    requireNoFile(folder)
     of = dicomSources(result) if sources is None else sources
     words, byEye = _("Verdict: {level}.").format(level=result.verdict.level), result.movedByHand()
     poses = [carm.pose() for carm in result.carms]

@@ -47,8 +47,7 @@ def prepareExport(result: RegistrationResult, folder: Path) -> Callable[[], list
         InputError: if the folder is a file.
         OSError: if a file cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(_("{folder} is a file; choose a folder.").format(folder=folder))
+    requireNoFile(folder)
     folder.mkdir(parents=True, exist_ok=True)
     scene: dict[str, Writer] = {"numbers.csv": partial(_writeTable, result.table), "scene.mrb": _writeScene}
     rest: dict[str, Writer] = {}
@@ -63,6 +62,16 @@ def prepareExport(result: RegistrationResult, folder: Path) -> Callable[[], list
     rest["result.json"] = partial(_writeNumbers, exportedNumbers(result))
     written = _writeFiles(folder, scene)
     return lambda: [*written, *_writeFiles(folder, rest)]
+
+
+def requireNoFile(folder: Path) -> None:
+    """Refuse a file where a folder to write into is meant.
+
+    Raises:
+        InputError: then.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(_("{folder} is a file; choose a folder.").format(folder=folder))
 
 
 def _writeFiles(folder: Path, writers: dict[str, Writer]) -> list[Path]:

@@ -159,9 +159,6 @@ class DeepFluoro:
         names = {}
         for key in self._names(self._group(f"{segmentation}/labels-def"), f"{segmentation}/labels-def"):
             dataset = self._dataset(f"{segmentation}/labels-def/{key}")
-            with self._readable(dataset.name):
-                if dataset.dtype.kind == "O":
-                    check_heap(dataset)
             value = self._read(dataset) if dataset.shape == () else None
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             if not (key.isascii() and key.isdigit() and 0 < int(key) < 256 and isinstance(text, str)):
@@ -209,6 +206,8 @@ class DeepFluoro:
     def _read(self, dataset: Any) -> Any:
         """All of a data set."""
         with self._readable(dataset.name):
+            if dataset.dtype.kind == "O":  # text
+                check_heap(dataset)
             return dataset[()]
 
     @contextmanager
